@@ -1,0 +1,53 @@
+/* The program's address space: areas (mmap, brk, the ELF's segments, stack), demand paging,
+ * protection. One per instance. All calls may be made from any thread; none may be made with a
+ * spinlock held or from an interrupt. Addresses and lengths are bytes; protections are Linux's
+ * PROT_*, flags MAP_*. Errors are negative errno values, as Linux gives them for the same call. */
+#ifndef INSTANCE_MM_SPACE_H
+#define INSTANCE_MM_SPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What an area's pages are filled from when first touched. */
+struct area_source {
+    const uint8_t *bytes; /* kernel-readable file image (a program in the lagoon), or NULL: zeros */
+    uint64_t size;        /* bytes there; pages wholly behind it are zero-filled */
+    uint64_t physical; /* of bytes[0] if pages may be mapped in place read-only; else UINT64_MAX */
+};
+
+int space_init(void);
+
+/* mmap with a source. `source` may be NULL (anonymous). `offset`: of the area's start in the
+ * source. Returns the address or a negative errno value. */
+int64_t space_map(uint64_t address, uint64_t length, int protection, int flags,
+                  const struct area_source *source, uint64_t offset, const char *name);
+int space_unmap(uint64_t address, uint64_t length);
+int space_protect(uint64_t address, uint64_t length, int protection);
+int64_t space_remap(uint64_t address, uint64_t old_length, uint64_t new_length, int flags,
+                    uint64_t new_address);
+int space_advise(uint64_t address, uint64_t length, int advice);
+int space_mincore(uint64_t address, uint64_t length, uint8_t *vector); /* vector: kernel memory */
+uint64_t space_brk(uint64_t address);       /* as the raw system call: returns the break */
+void space_set_brk_start(uint64_t address); /* end of the program's data, for the loader */
+
+enum space_fault { SPACE_FAULT_READ = 1, SPACE_FAULT_WRITE = 2, SPACE_FAULT_EXECUTE = 4 };
+
+/* A page fault at `address`. Returns 0: mapped, try again; -EFAULT: no area there (SIGSEGV,
+ * SEGV_MAPERR); -EACCES: the area forbids it (SEGV_ACCERR); -ENOMEM: the partition is full. */
+int space_handle_fault(uint64_t address, enum space_fault access);
+
+/* Makes [address, +length) present with the given access ahead of use. 0 or as above. */
+int space_populate(uint64_t address, uint64_t length, enum space_fault access);
+
+/* Calls `visit` for each area in ascending order (for /proc/self/maps); stops when it returns
+ * false. */
+struct space_area {
+    uint64_t start, end;
+    int protection, flags;
+    uint64_t offset;
+    const char *name; /* or NULL */
+};
+void space_visit(bool (*visit)(const struct space_area *area, void *context), void *context);
+
+#endif

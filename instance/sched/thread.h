@@ -1,0 +1,130 @@
+/* A thread of the program, or a core's idle thread: its life, its state and its switch.
+ * State changes are made under thread->lock; `running` threads belong to their core. */
+#ifndef INSTANCE_SCHED_THREAD_H
+#define INSTANCE_SCHED_THREAD_H
+
+#include "instance/arch/x86/frame.h"
+#include "instance/core.h"
+#include "instance/list.h"
+#include "instance/sched/timer.h"
+#include "instance/syscall/signal_state.h"
+
+#include <stdint.h>
+
+#define THREAD_NAME_MAX 16 /* as Linux's PR_SET_NAME */
+
+enum thread_state {
+    THREAD_RUNNING, /* on a core */
+    THREAD_READY,   /* in a run queue or an inbox */
+    THREAD_WAITING, /* until thread_wake or its timer */
+    THREAD_DEAD,    /* gone; its stack is freed by the next thread on that core */
+};
+
+/* Cores on which a thread may run; sized for all cores of the instance at thread creation. */
+struct core_set {
+    uint64_t *words; /* (core_count + 63) / 64 of them; bit n: core n */
+};
+
+struct thread {
+    uintptr_t switch_rsp; /* context_switch's, while not running */
+    uintptr_t stack_base; /* lowest address of the kernel stack */
+    uintptr_t stack_top;
+    void *fpu;             /* XSAVE area, 64-byte aligned; NULL for idle threads */
+    struct core *fpu_core; /* core whose registers still hold this thread's vector state, if it is
+                              also that core's fpu_owner */
+    uint64_t fs_base;
+    struct trap_frame *frame; /* the program's registers, at the top of the kernel stack */
+
+    int32_t id; /* Linux thread id; the first thread's is the process id, 1 */
+    char name[THREAD_NAME_MAX];
+    struct spinlock lock;
+    enum thread_state state;
+    bool wake_pending;  /* woken between deciding to wait and waiting */
+    bool interruptible; /* a signal may end the present wait */
+    int wait_result;    /* 0, -ETIMEDOUT or -EINTR: how the wait ended */
+    struct core *core;  /* where it runs, or ran last */
+    uint32_t priority;  /* 0..PRIORITIES-1 */
+    int policy;         /* SCHED_OTHER ... as Linux numbers them */
+    int nice;
+    struct core_set affinity;
+
+    struct list queue_link;    /* in a run queue */
+    struct thread *inbox_next; /* in a core's inbox */
+    struct list wait_link;     /* in a wait queue or futex bucket */
+    struct list all_link;      /* in thread_all */
+    struct timer timer;        /* of the present wait */
+
+    struct signal_state signals;
+    uint64_t clear_child_tid; /* program address, or 0 */
+    uint64_t robust_list;     /* program address of struct robust_list_head, or 0 */
+    uint64_t cpu_ns;          /* time on a core, all in all, up to the last switch */
+    uint64_t cpu_since;       /* monotonic ns when it last got a core */
+};
+
+/* All threads of the program, and how many; under thread_all_lock. */
+extern struct list thread_all;
+extern struct spinlock thread_all_lock;
+extern _Atomic uint32_t thread_count;
+
+/* Makes the bookkeeping: idle threads for all cores, the first core's current = its idle thread. */
+int threads_init(void);
+
+/* A new thread that will enter the program with the registers in *frame; not yet runnable.
+ * Inherits priority, affinity and signal mask from `parent` (NULL for the first). NULL: no memory.
+ */
+struct thread *thread_create(const struct trap_frame *frame, uint64_t fs_base,
+                             const struct thread *parent);
+
+void thread_start(struct thread *thread); /* makes a created thread ready, on the best core */
+
+/* Ends the current thread (exit): clears clear_child_tid and wakes its futex, walks the robust
+ * list, frees what it has; when it is the last one the instance ends with `status`. */
+noreturn void thread_exit(int status);
+
+/* --- Waiting: prepare, look at the condition, then wait. A wake in between is not lost.
+ * ----------- */
+
+void thread_prepare_wait(bool interruptible);
+/* Gives the core away until thread_wake, `deadline` (monotonic ns; 0: none), or, if interruptible,
+ * a signal. Returns 0, -ETIMEDOUT or -EINTR. Interrupts on, no spinlock held. */
+int thread_wait(uint64_t deadline);
+void thread_cancel_wait(void); /* the condition held after all */
+/* Ends the wait of `thread` with `result` if it is waiting or about to; any context. Returns
+ * whether this call did it. */
+bool thread_wake(struct thread *thread, int result);
+
+/* --- Scheduling
+ * ------------------------------------------------------------------------------------ */
+
+/* Gives the core to the most urgent ready thread, if another is. Interrupts off; returns on
+ * whichever core the thread continues. */
+void schedule(void);
+void schedule_yield(void); /* sched_yield: behind one's equals */
+/* Called last on the way back to the program, interrupts off: takes the inbox, answers steal
+ * requests, switches if need_resched. */
+void schedule_before_return(void);
+/* From the kick interrupt: others left work here. */
+void schedule_kicked(void);
+noreturn void schedule_idle_loop(void); /* what idle threads, and a core that comes up, run */
+/* Threads' core set changed (sched_setaffinity): moves it where it may run. */
+int thread_set_affinity(struct thread *thread, const uint64_t *words, size_t count);
+struct thread *thread_find(int32_t id); /* under thread_all_lock */
+
+/* --- The platform's and arch's side of a switch
+ * ---------------------------------------------------- */
+
+/* Saves callee-saved registers on this stack, stores RSP at *save, continues at `load` (arch). */
+void context_switch(uintptr_t *save, uintptr_t load);
+/* Lays out a fresh kernel stack so that the first context_switch to it calls entry(argument). */
+uintptr_t context_prepare(uintptr_t stack_top, void (*entry)(void *), void *argument);
+/* Returns to the program with the registers in *frame, which lies at the top of the kernel stack.
+ */
+noreturn void context_enter_program(struct trap_frame *frame);
+size_t fpu_area_size(void); /* bytes of an XSAVE area on this CPU */
+void fpu_init_area(void *area);
+void fpu_save(void *area);
+void fpu_restore(const void *area);
+void arch_set_fs_base(uint64_t base);
+uint64_t arch_get_fs_base(void);
+
+#endif

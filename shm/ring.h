@@ -1,0 +1,97 @@
+/* One-way message ring of 64-byte cells, in the sender's section (struct shm_port says where).
+ *
+ * Cell number p (counted from 0 for ever, index p modulo the ring's size) is whole once its
+ * sequence word is p + 1: the lap is part of it, so the reader never writes the ring. A message
+ * takes one head cell with up to 48 bytes, and continuation cells of 56 bytes each. The sender
+ * fills the continuation cells first and the head's sequence last (release); the reader loads it
+ * with acquire, copies, and checks every length and sequence before use. The reader returns credits
+ * through its own shm_port.credit each quarter of a ring, and at once when the sender waits. The
+ * structs here are private to one side; nothing but the cells and ports is shared. */
+#ifndef SHM_RING_H
+#define SHM_RING_H
+
+#include "shm/lagoon.h"
+
+struct shm_cell {
+    _Alignas(SHM_LINE) _Atomic uint64_t sequence;
+    uint32_t length; /* payload bytes of the whole message */
+    uint16_t kind;   /* for the layer above; see ipi-msg/control.h and abi/io.h */
+    uint16_t flags;  /* 0 for now; a reader refuses what it does not know */
+    uint8_t payload[48];
+};
+struct shm_cell_more {
+    _Alignas(SHM_LINE) _Atomic uint64_t sequence;
+    uint8_t payload[56];
+};
+_Static_assert(sizeof(struct shm_cell) == SHM_LINE && sizeof(struct shm_cell_more) == SHM_LINE,
+               "a cell is a cache line");
+
+#define SHM_RING_CELLS_MIN 16
+#define SHM_RING_CELLS_MAX 65536
+#define SHM_INLINE 48 /* payload bytes that travel with the head cell */
+
+/* A gathered piece of a message. */
+struct shm_piece {
+    const void *data;
+    size_t length;
+};
+
+struct shm_ring_writer {
+    struct shm_cell *cells;
+    uint64_t mask;
+    uint64_t head;   /* cells written so far */
+    uint64_t credit; /* the reader's credit as last seen, checked */
+    uint64_t generation;
+    struct shm_port *port; /* own section: entry of the reader */
+    const struct shm_port
+        *reader_port; /* reader's section: entry of this peer; NULL until it exists */
+};
+
+struct shm_ring_reader {
+    const struct shm_cell *cells;
+    uint64_t mask;
+    uint64_t tail;     /* cells read so far */
+    uint64_t returned; /* credit last published */
+    uint64_t generation;
+    struct shm_port *port;              /* own section: entry of the sender */
+    const struct shm_port *sender_port; /* sender's section: entry of this peer */
+};
+
+/* The longest message that a ring of `cells` cells can take: a quarter of the ring. */
+size_t shm_ring_message_max(uint64_t cells);
+
+/* Makes a ring of `count` cells (a power of two) in own memory `cells` at `offset` of the own
+ * section and publishes it in `port` under the section's generation. */
+void shm_ring_writer_create(struct shm_ring_writer *writer, struct shm_port *port, void *cells,
+                            uint64_t offset, uint64_t count, uint64_t generation);
+
+/* Binds to the ring that `sender_port` announces. `bytes`/`size`: the sender's whole section as
+ * mapped here. Returns 0; -EAGAIN: no ring there yet; -EPROTO: the announcement is not sound, or
+ * this generation has been refused before. */
+int shm_ring_reader_open(struct shm_ring_reader *reader, struct shm_port *port,
+                         const struct shm_port *sender_port, const uint8_t *bytes, uint64_t size);
+
+/* Sends one message of `kind` from `count` pieces. Returns 0; -EAGAIN: the ring is full; -EMSGSIZE;
+ * -EPROTO: the reader's credit is impossible; -EPIPE: the reader refused the ring. Does not ring
+ * the doorbell (shm_ring_reader_armed tells whether to). Never waits. */
+int shm_ring_send(struct shm_ring_writer *writer, uint16_t kind, const struct shm_piece *pieces,
+                  size_t count);
+
+/* Room for one message of `length` payload bytes right now? */
+bool shm_ring_can_send(struct shm_ring_writer *writer, size_t length);
+
+/* After a send: full fence, then whether the reader has armed; *core is its doorbell core. */
+bool shm_ring_reader_armed(const struct shm_ring_writer *writer, uint32_t *core);
+
+/* Takes the next message: copies it to `buffer`. Returns 1 with *kind and *length set; 0: none
+ * there; -EMSGSIZE: longer than `capacity` (message left in place, *length set); -EPROTO: the ring
+ * is not sound, and has been refused in `port`; -EPIPE: the sender's ring is of another generation
+ * now. *credit_due is set when credits were returned and the sender waits for them: ring its
+ * doorbell. */
+int shm_ring_receive(struct shm_ring_reader *reader, uint16_t *kind, void *buffer, size_t capacity,
+                     size_t *length, bool *credit_due);
+
+/* Is a message there? Also true when the ring is broken, so that the caller comes and sees. */
+bool shm_ring_pending(const struct shm_ring_reader *reader);
+
+#endif
