@@ -98,6 +98,8 @@ struct handover {
     uint32_t reserved;
 };
 
+_Static_assert(sizeof(struct handover) == 600, "layout of the handover record");
+
 /* Checks a record of which `available` bytes can be read. Returns NULL when it is sound, otherwise
  * what is wrong, in words. `physical` is where it is known to lie, or 0 to skip that check. */
 const char *handover_check(const struct handover *record, uint64_t available, uint64_t physical);
