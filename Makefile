@@ -1,11 +1,17 @@
 # Atoll. `make run` shows it, `make test` tests it; `make help` lists the rest.
-# Needs nothing but Debian 12: what is missing is installed by name (tests/setup).
+# Needs nothing but Debian 12: what is missing is installed by name (tests/make/setup).
 
 BUILD := build
 PREFIX ?= /usr/local
+DESTDIR ?=
 CC := gcc
 NASM := nasm
-Q := @
+# V=1 shows the commands themselves.
+Q := $(if $(filter 1,$(V)),,@)
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
 
 include tests/make/setup.mk
 
@@ -20,7 +26,10 @@ FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-omit-frame-po
 KERNEL_CFLAGS := $(FREESTANDING) -mcmodel=kernel
 LOADER_CFLAGS := $(FREESTANDING) -mcmodel=small
 HOST_CFLAGS := $(COMMON) -D_GNU_SOURCE -fno-omit-frame-pointer
-PROXY_LIBS := -lelf -ldw -lyaml -lcjson
+PROXY_LIBS := -lelf -ldw -lyaml -lcjson -pthread -lm
+BARE_LDFLAGS := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
+        -Wl,--build-id=none -Wl,-z,noexecstack
+NASM_FLAGS := -f elf64 -g -F dwarf -I. -Wall
 
 # --- Sources -------------------------------------------------------------------------------------
 SHARED_C := $(wildcard shm/*.c ipi-msg/*.c abi/*.c)
@@ -36,39 +45,102 @@ KERNEL_O := $(call objects,kernel,$(KERNEL_C) $(KERNEL_ASM))
 LOADER_O := $(call objects,loader,$(LOADER_C) $(LOADER_ASM))
 PROXY_O := $(call objects,host,$(PROXY_C))
 
-all: $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf apps
+ATOLL := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf
+
+all: $(ATOLL) apps
 
 # --- Kernel, loader, command -----------------------------------------------------------------------
-$(BUILD)/kernel/%.c.o: %.c | tools
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(KERNEL_CFLAGS) -c $< -o $@
-$(BUILD)/loader/%.c.o: %.c | tools
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LOADER_CFLAGS) -c $< -o $@
-$(BUILD)/host/%.c.o: %.c | tools
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_CFLAGS) -c $< -o $@
-$(BUILD)/kernel/%.asm.o $(BUILD)/loader/%.asm.o: %.asm | tools
-	@mkdir -p $(@D)
-	$(Q)$(NASM) -f elf64 -g -F dwarf -I. -Wall -MD $(@:.o=.d) -o $@ $<
+BUILD_ID := $(BUILD)/include/build-id.h
 
-$(BUILD)/atoll-kernel.elf: $(KERNEL_O) instance/platform/pc/kernel.ld
+$(BUILD)/kernel/%.c.o: %.c $(BUILD)/flags/kernel | tools $(BUILD_ID)
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(KERNEL_CFLAGS) -c $< -o $@
+$(BUILD)/loader/%.c.o: %.c $(BUILD)/flags/loader | tools $(BUILD_ID)
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(LOADER_CFLAGS) -c $< -o $@
+$(BUILD)/host/%.c.o: %.c $(BUILD)/flags/host | tools $(BUILD_ID)
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(HOST_CFLAGS) -c $< -o $@
+$(BUILD)/kernel/%.asm.o: %.asm $(BUILD)/flags/assembler | tools
+	@mkdir -p $(@D)
+	@echo "  NASM    $<"
+	$(Q)$(NASM) $(NASM_FLAGS) -MD $(@:.o=.d) -o $@ $<
+$(BUILD)/loader/%.asm.o: %.asm $(BUILD)/flags/assembler | tools
+	@mkdir -p $(@D)
+	@echo "  NASM    $<"
+	$(Q)$(NASM) $(NASM_FLAGS) -MD $(@:.o=.d) -o $@ $<
+
+$(BUILD)/atoll-kernel.elf: $(KERNEL_O) instance/platform/pc/kernel.ld $(BUILD)/flags/link
 	@echo "  LINK    $@"
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--build-id=none \
-	    -Wl,-z,noexecstack -T instance/platform/pc/kernel.ld -o $@ $(KERNEL_O)
-$(BUILD)/atoll-loader.elf: $(LOADER_O) boot/loader.ld
+	$(Q)$(CC) $(BARE_LDFLAGS) -T instance/platform/pc/kernel.ld -o $@ $(KERNEL_O)
+$(BUILD)/atoll-loader.elf: $(LOADER_O) boot/loader.ld $(BUILD)/flags/link
 	@echo "  LINK    $@"
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,--build-id=none \
-	    -Wl,-z,noexecstack -T boot/loader.ld -o $@ $(LOADER_O)
-$(BUILD)/atoll: $(PROXY_O)
+	$(Q)$(CC) $(BARE_LDFLAGS) -T boot/loader.ld -o $@ $(LOADER_O)
+$(BUILD)/atoll: $(PROXY_O) $(BUILD)/flags/link
 	@echo "  LINK    $@"
 	$(Q)$(CC) -o $@ $(PROXY_O) $(PROXY_LIBS)
+
+# Proxy, loader and kernel that talk to each other must come from one tree: they compare this hash
+# of all their sources. `#include "build-id.h"`, then `static const uint8_t id[20] = BUILD_ID;`.
+HOUSE := $(sort $(shell find shm ipi-msg abi instance boot proxy -name '*.[ch]' -o -name '*.asm' -o \
+         -name '*.ld' -o -name '*.def' 2>/dev/null))
+$(BUILD_ID): $(HOUSE)
+	@mkdir -p $(@D)
+	@sha1sum $(HOUSE) | sha1sum | sed 's/ .*//;s/../0x&, /g' | { read -r bytes; \
+	    printf '%s\n#define BUILD_ID { %s }\n' '/* Made by make: a hash of all sources. */' \
+	    "$$bytes"; } >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; touch $@; else mv $@.new $@; fi
+
+# Objects depend on the flags they were made with: a file for each set, rewritten when they change.
+FLAGS_kernel = $(CC) $(KERNEL_CFLAGS)
+FLAGS_loader = $(CC) $(LOADER_CFLAGS)
+FLAGS_host = $(CC) $(HOST_CFLAGS)
+FLAGS_assembler = $(NASM) $(NASM_FLAGS)
+FLAGS_link = $(BARE_LDFLAGS) / $(PROXY_LIBS) / $(KERNEL_O) / $(LOADER_O) / $(PROXY_O)
+FLAGS_program = $(CC) $(PROGRAM_CFLAGS) $(PROGRAM_LIBS)
+FLAGS_unit = $(CC) $(UNIT_CFLAGS)
+$(BUILD)/flags/%: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_$*)' | cmp -s - $@ || echo '$(FLAGS_$*)' >$@
+.PRECIOUS: $(BUILD)/flags/%
 
 include tests/make/apps.mk
 include tests/make/unit.mk
 include tests/make/check.mk
+include tests/make/bench.mk
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# --- Installing ------------------------------------------------------------------------------------
+# The command looks for kernel and loader in its own folder, then in ../lib/atoll beside it.
+install: $(ATOLL)
+	install -D -m 755 $(BUILD)/atoll $(DESTDIR)$(PREFIX)/bin/atoll
+	install -D -m 644 $(BUILD)/atoll-kernel.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel.elf
+	install -D -m 644 $(BUILD)/atoll-loader.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-loader.elf
+	install -D -m 644 proxy/atoll.1 $(DESTDIR)$(PREFIX)/share/man/man1/atoll.1
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/atoll $(DESTDIR)$(PREFIX)/share/man/man1/atoll.1
+	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-loader.elf
+	if [ -d $(DESTDIR)$(PREFIX)/lib/atoll ]; then rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/lib/atoll; fi
+
 clean:
 	rm -rf $(BUILD)
-.PHONY: all clean
+
+help:
+	@echo 'make             build everything into $(BUILD)/'
+	@echo 'make run         boot one machine of four cores with three instances (apps/demo.yaml)'
+	@echo 'make test        all tests: of the parts (make unit) and of whole machines (make machine)'
+	@echo 'make unit-SUITE  the tests of one part, a folder of tests/unit/'
+	@echo 'make check       formatter, compiler warnings, clang-tidy, cppcheck, includes'
+	@echo 'make format      put all C files into the project'"'"'s format'
+	@echo 'make bench-boot  how long a machine takes to boot, for 1 to 16 instances'
+	@echo 'make install     into PREFIX (/usr/local), below DESTDIR; make uninstall takes it away'
+	@echo 'make clean       remove $(BUILD)/'
+	@echo
+	@echo 'Variables: V=1 shows commands, BUILD=folder, PREFIX=folder, DESTDIR=folder,'
+	@echo '           SETUP=no installs nothing'
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+FORCE:
+.PHONY: all install uninstall clean help FORCE

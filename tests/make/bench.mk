@@ -1,0 +1,10 @@
+# Measurements. Each prints a table that names the machine it ran on; none is part of make test.
+
+$(BUILD)/bench/boot: bench/boot.c $(BUILD)/flags/host | tools
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(HOST_CFLAGS) -MF $@.d -MT $@ -o $@ $< -lcjson -lm
+
+bench-boot: $(ATOLL) apps $(BUILD)/bench/boot
+	@$(BUILD)/bench/boot $(BUILD)/atoll $(BUILD)/apps/hello
+.PHONY: bench-boot

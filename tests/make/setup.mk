@@ -1,0 +1,27 @@
+# What must be installed, by Debian package name. `tools` is for all that is built or run,
+# `test-tools` for the tests and `make check` besides. A stamp for each list of packages makes the
+# second look free; SETUP=no leaves it out (on a system that is not Debian).
+
+PACKAGES_RUN := gcc nasm libc6-dev linux-libc-dev libelf-dev libdw-dev libyaml-dev libcjson-dev \
+        musl-tools qemu-system-x86
+PACKAGES_TEST := $(PACKAGES_RUN) libcriterion-dev clang clang-format clang-tidy cppcheck
+
+setup_stamp = $(BUILD)/setup/$(firstword $(shell echo '$(1)' | cksum))
+STAMP_RUN := $(call setup_stamp,$(PACKAGES_RUN))
+STAMP_TEST := $(call setup_stamp,$(PACKAGES_TEST))
+
+ifeq ($(SETUP),no)
+tools test-tools:
+else
+tools: $(STAMP_RUN)
+test-tools: $(STAMP_TEST) tools
+endif
+
+# All in one installation when both are asked for: apt-get can not run twice at a time.
+$(STAMP_RUN):
+	$(Q)tests/make/setup $(PACKAGES_RUN)
+	@mkdir -p $(@D) && touch $@
+$(STAMP_TEST): | $(STAMP_RUN)
+	$(Q)tests/make/setup $(PACKAGES_TEST)
+	@mkdir -p $(@D) && touch $@
+.PHONY: tools test-tools
