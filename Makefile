@@ -18,7 +18,7 @@ include tests/make/setup.mk
 # --- Flags ---------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wundef \
         -Wpointer-arith -Wwrite-strings -Wvla
-COMMON := -std=gnu11 -g -O2 -I. -I$(BUILD)/include $(WARN) -MMD -MP
+COMMON := -std=gnu11 -g -O2 -I. $(WARN) -MMD -MP
 # Freestanding, no vector registers (they are the program's), frame pointers for backtraces.
 FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-omit-frame-pointer \
         -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none \
@@ -50,17 +50,15 @@ ATOLL := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf
 all: $(ATOLL) apps
 
 # --- Kernel, loader, command -----------------------------------------------------------------------
-BUILD_ID := $(BUILD)/include/build-id.h
-
-$(BUILD)/kernel/%.c.o: %.c $(BUILD)/flags/kernel | tools $(BUILD_ID)
+$(BUILD)/kernel/%.c.o: %.c $(BUILD)/flags/kernel | tools
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(KERNEL_CFLAGS) -c $< -o $@
-$(BUILD)/loader/%.c.o: %.c $(BUILD)/flags/loader | tools $(BUILD_ID)
+$(BUILD)/loader/%.c.o: %.c $(BUILD)/flags/loader | tools
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(LOADER_CFLAGS) -c $< -o $@
-$(BUILD)/host/%.c.o: %.c $(BUILD)/flags/host | tools $(BUILD_ID)
+$(BUILD)/host/%.c.o: %.c $(BUILD)/flags/host | tools
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(HOST_CFLAGS) -c $< -o $@
@@ -82,17 +80,6 @@ $(BUILD)/atoll-loader.elf: $(LOADER_O) boot/loader.ld $(BUILD)/flags/link
 $(BUILD)/atoll: $(PROXY_O) $(BUILD)/flags/link
 	@echo "  LINK    $@"
 	$(Q)$(CC) -o $@ $(PROXY_O) $(PROXY_LIBS)
-
-# Proxy, loader and kernel that talk to each other must come from one tree: they compare this hash
-# of all their sources. `#include "build-id.h"`, then `static const uint8_t id[20] = BUILD_ID;`.
-HOUSE := $(sort $(shell find shm ipi-msg abi instance boot proxy -name '*.[ch]' -o -name '*.asm' -o \
-         -name '*.ld' -o -name '*.def' 2>/dev/null))
-$(BUILD_ID): $(HOUSE)
-	@mkdir -p $(@D)
-	@sha1sum $(HOUSE) | sha1sum | sed 's/ .*//;s/../0x&, /g' | { read -r bytes; \
-	    printf '%s\n#define BUILD_ID { %s }\n' '/* Made by make: a hash of all sources. */' \
-	    "$$bytes"; } >$@.new
-	@if cmp -s $@.new $@; then rm $@.new; touch $@; else mv $@.new $@; fi
 
 # Objects depend on the flags they were made with: a file for each set, rewritten when they change.
 FLAGS_kernel = $(CC) $(KERNEL_CFLAGS)
