@@ -33,10 +33,10 @@ NASM_FLAGS := -f elf64 -g -F dwarf -I. -Wall
 
 # --- Sources -------------------------------------------------------------------------------------
 SHARED_C := $(wildcard shm/*.c ipi-msg/*.c abi/*.c)
-KERNEL_C := $(SHARED_C) $(wildcard instance/*.c instance/sched/*.c instance/mm/*.c instance/fs/*.c \
+KERNEL_C := $(SHARED_C) $(wildcard abi/freestanding/*.c) $(wildcard instance/*.c instance/sched/*.c instance/mm/*.c instance/fs/*.c \
             instance/syscall/*.c instance/arch/x86/*.c instance/platform/pc/*.c)
 KERNEL_ASM := $(wildcard instance/arch/x86/*.asm instance/platform/pc/*.asm)
-LOADER_C := $(wildcard boot/*.c) shm/lagoon.c
+LOADER_C := $(wildcard boot/*.c abi/freestanding/*.c) shm/lagoon.c
 LOADER_ASM := $(wildcard boot/*.asm)
 PROXY_C := $(SHARED_C) $(wildcard proxy/*.c)
 

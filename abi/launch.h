@@ -40,7 +40,8 @@ _Static_assert(sizeof(struct launch_slot) == 64, "the assembler stub counts on i
 
 /* At the end of the launcher's code page: where its parts are. */
 struct launch_exports {
-    uint64_t park; /* virtual address: jump there with interrupts off, never returns; any stack */
+    uint64_t park;   /* virtual address: jump there with interrupts off, never returns; any stack */
+    uint64_t launch; /* likewise: takes this core's slot, as after a startup interrupt */
 };
 #define LAUNCH_EXPORTS_OFFSET 0xfc0
 
