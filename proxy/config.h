@@ -12,7 +12,9 @@
 
 #define CONFIG_MEMORY_MIN (UINT64_C(4) << 20)      /* bytes of an instance's partition */
 #define CONFIG_MEMORY_DEFAULT (UINT64_C(64) << 20) /* bytes, where none is given */
+#define CONFIG_MEMORY_STEP (UINT64_C(2) << 20)     /* sizes are rounded up to a multiple of it */
 #define CONFIG_CORES_MAX 1023                      /* APIC ids the launcher has slots for */
+#define CONFIG_CORES_MAX_PC 255                    /* platform pc for now: APIC ids 0..254 */
 
 enum config_platform { PLATFORM_AUTO, PLATFORM_PC, PLATFORM_HOSTED };
 
@@ -20,6 +22,17 @@ enum config_platform { PLATFORM_AUTO, PLATFORM_PC, PLATFORM_HOSTED };
  * line. */
 struct config_place {
     int line, column;
+};
+
+/* Values that a parser has already refused: config_check does not look at them again, so that one
+ * mistake makes one message while every other value is still checked. */
+enum config_part {
+    CONFIG_NAME = 1 << 0,
+    CONFIG_CORES = 1 << 1,
+    CONFIG_MEMORY = 1 << 2,
+    CONFIG_PROGRAM = 1 << 3,
+    CONFIG_ENVIRONMENT = 1 << 4,
+    CONFIG_INSTANCES = 1 << 5, /* of a machine: its list of instances */
 };
 
 struct instance_config {
@@ -33,6 +46,7 @@ struct instance_config {
     size_t argument_count;
     char **environment; /* KEY=VALUE, NULL-terminated */
     size_t environment_count;
+    unsigned faulty; /* enum config_part; 0 in a machine that config_check has passed */
     struct config_place place, cores_place, memory_place, program_place, name_place;
 };
 
@@ -40,10 +54,11 @@ struct machine_config {
     char *file; /* the machine file's path, or NULL */
     enum config_platform platform;
     uint32_t cores;  /* of the machine; given, or the least that the instances need */
-    uint64_t memory; /* bytes of the machine, or 0: what the instances need */
+    uint64_t memory; /* bytes for all the instances together, or 0: what they need */
     struct instance_config *instances;
     size_t instance_count;
-    struct config_place cores_place, memory_place;
+    unsigned faulty; /* enum config_part; 0 in a machine that config_check has passed */
+    struct config_place platform_place, cores_place, memory_place;
 };
 
 /* How to run it: the options of `atoll run` that are not the machine's. */
@@ -52,12 +67,14 @@ struct run_options {
     enum machine_log log; /* MACHINE_LOG_WARN unless --log says otherwise */
     double timeout;       /* seconds, or 0: none */
     const char *qemu;     /* the QEMU to use, "qemu-system-x86_64" unless --qemu says otherwise */
-    char **qemu_debug;    /* --debug: words for QEMU's -d, or NULL */
+    char **qemu_debug;    /* --debug: words for QEMU's -d, NULL-terminated; or NULL: none */
     const char *loader, *kernel; /* paths of the loader's and kernel's ELF files */
+    const char *stdin_name; /* the instance that gets standard input; NULL: a machine's only one */
 };
 
 /* Faults found, each already printed as "FILE:LINE:COLUMN: what is wrong; what would be right" or
- * "atoll: ..." without a file. */
+ * "atoll: ..." without a file. Control characters are shown as '?': the text may be a stranger's.
+ */
 struct config_report {
     FILE *out;
     const char *file; /* NULL: the command line */
@@ -67,7 +84,8 @@ __attribute__((format(printf, 3, 4))) void
 config_fault(struct config_report *report, struct config_place place, const char *format, ...);
 
 /* Reads a machine file (YAML). `text` need not be NUL-terminated. Returns 0, or -1 with the faults
- * reported; then *machine holds nothing that needs freeing. */
+ * reported; then *machine holds nothing that needs freeing. When there are faults, the rest has
+ * been put through config_check as well, so that all of the file's faults are reported at once. */
 int config_read_yaml(struct machine_config *machine, const char *text, size_t length,
                      struct config_report *report);
 
@@ -84,7 +102,8 @@ int config_parse_size(const char *text, uint64_t *bytes);
 int config_parse_cores(const char *text, size_t *count, uint32_t **list, const char **why);
 
 /* Is `image` an ELF file that an instance of `memory` bytes can run? Returns NULL, or what is wrong
- * and what would be right, in words, in `buffer`. Never reads outside [image, +size). */
+ * and what would be right, in words, in `buffer` (256 bytes are enough). Never reads outside
+ * [image, +size), nor writes there; nobody else may change it meanwhile. */
 const char *elf_refusal(const void *image, size_t size, uint64_t memory, char *buffer,
                         size_t capacity);
 

@@ -1,0 +1,134 @@
+/* A machine_config's life: made piece by piece by the readers (config_yaml.c, options.c), given
+ * back by config_free. And the one way in which every fault of a configuration is reported. */
+#include "proxy/config.h"
+#include "proxy/config_build.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *config_allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size ? size : 1);
+    if (!memory) {
+        fprintf(stderr, "atoll: not enough memory for %zu times %zu bytes\n", count, size);
+        exit(125);
+    }
+    return memory;
+}
+
+void *config_grow(void *array, size_t count, size_t size)
+{
+    /* Full exactly when the count is a power of two (or nothing is there): no capacity to keep. */
+    if (count & (count - 1))
+        return array;
+    size_t room = count ? 2 * count : 1;
+    void *larger = reallocarray(array, room, size);
+    if (!larger) {
+        fprintf(stderr, "atoll: not enough memory for %zu times %zu bytes\n", room, size);
+        exit(125);
+    }
+    return larger;
+}
+
+char *config_copy(const char *text, size_t length)
+{
+    char *copy = config_allocate(length + 1, 1);
+    memcpy(copy, text, length);
+    return copy;
+}
+
+char *config_format(const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (length < 0) {
+        fprintf(stderr, "atoll: not enough memory for a string\n");
+        exit(125);
+    }
+    return text;
+}
+
+void config_fault(struct config_report *report, struct config_place place, const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    report->faults++;
+    /* The values come from files: what they hold must not drive the user's terminal. */
+    for (int i = 0; i < length; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+            text[i] = '?';
+    if (!report->file)
+        fputs("atoll: ", report->out);
+    else if (place.line == 0)
+        fprintf(report->out, "%s: ", report->file);
+    else
+        fprintf(report->out, "%s:%d:%d: ", report->file, place.line, place.column);
+    fprintf(report->out, "%s\n", length < 0 ? "not enough memory to say what is wrong" : text);
+    if (length >= 0)
+        free(text);
+}
+
+void config_init(struct machine_config *machine)
+{
+    *machine = (struct machine_config){.platform = PLATFORM_AUTO};
+}
+
+struct instance_config *config_add_instance(struct machine_config *machine,
+                                            struct config_place place)
+{
+    machine->instances =
+        config_grow(machine->instances, machine->instance_count, sizeof(struct instance_config));
+    struct instance_config *instance = &machine->instances[machine->instance_count++];
+    *instance =
+        (struct instance_config){.core_count = 1, .memory = CONFIG_MEMORY_DEFAULT, .place = place};
+    /* argv and envp are NULL-terminated from the first moment. */
+    instance->arguments = config_allocate(1, sizeof(char *));
+    instance->environment = config_allocate(1, sizeof(char *));
+    return instance;
+}
+
+/* The array holds count + 1 pointers, the last of them NULL. */
+static char **strings_append(char **array, size_t *count, char *text)
+{
+    array = config_grow(array, *count + 1, sizeof(char *));
+    array[(*count)++] = text;
+    array[*count] = NULL;
+    return array;
+}
+
+void config_add_argument(struct instance_config *instance, char *argument)
+{
+    instance->arguments = strings_append(instance->arguments, &instance->argument_count, argument);
+}
+
+void config_add_environment(struct instance_config *instance, char *entry)
+{
+    instance->environment =
+        strings_append(instance->environment, &instance->environment_count, entry);
+}
+
+void config_free(struct machine_config *machine)
+{
+    for (size_t i = 0; i < machine->instance_count; i++) {
+        struct instance_config *instance = &machine->instances[i];
+        for (size_t k = 0; k < instance->argument_count; k++)
+            free(instance->arguments[k]);
+        for (size_t k = 0; k < instance->environment_count; k++)
+            free(instance->environment[k]);
+        free(instance->arguments);
+        free(instance->environment);
+        free(instance->name);
+        free(instance->cores);
+        free(instance->program);
+    }
+    free(machine->instances);
+    free(machine->file);
+    config_init(machine);
+}

@@ -1,0 +1,167 @@
+/* YAML text to a tree, from libyaml's events. The events, rather than libyaml's own documents,
+ * because only they show anchors, and because every node must know its line and column. */
+#include "proxy/config_tree.h"
+#include "proxy/config_build.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+/* Where the next node goes: the collections that are open, outermost first. */
+struct tree_builder {
+    struct tree *tree;
+    struct tree_node **open;
+    size_t depth;
+    struct config_report *report;
+};
+
+static struct config_place place_of(yaml_mark_t mark)
+{
+    return (struct config_place){(int)mark.line + 1, (int)mark.column + 1};
+}
+
+static struct tree_node *add_node(struct tree_builder *builder, enum tree_kind kind,
+                                  const yaml_event_t *event)
+{
+    struct tree_node *node = config_allocate(1, sizeof(*node));
+    node->kind = kind;
+    node->place = place_of(event->start_mark);
+    node->before = builder->tree->newest;
+    builder->tree->newest = node;
+    if (builder->depth) {
+        struct tree_node *parent = builder->open[builder->depth - 1];
+        parent->children = config_grow(parent->children, parent->count, sizeof(*parent->children));
+        parent->children[parent->count++] = node;
+    } else {
+        builder->tree->root = node;
+    }
+    return node;
+}
+
+static void open_collection(struct tree_builder *builder, enum tree_kind kind,
+                            const yaml_event_t *event)
+{
+    struct tree_node *node = add_node(builder, kind, event);
+    builder->open = config_grow(builder->open, builder->depth, sizeof(*builder->open));
+    builder->open[builder->depth++] = node;
+}
+
+static void refuse_extras(struct tree_builder *builder, const yaml_event_t *event,
+                          const yaml_char_t *anchor, const yaml_char_t *tag)
+{
+    struct config_place place = place_of(event->start_mark);
+    if (anchor)
+        config_fault(builder->report, place,
+                     "anchors are not taken in a machine file (&%.80s); write the value out",
+                     (const char *)anchor);
+    if (tag)
+        config_fault(builder->report, place,
+                     "tags are not taken in a machine file (%.80s); leave it out",
+                     (const char *)tag);
+}
+
+/* Takes one event. Returns false when there is nothing more to read. */
+static bool take_event(struct tree_builder *builder, const yaml_event_t *event)
+{
+    struct tree_node *node;
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        refuse_extras(builder, event, event->data.scalar.anchor, event->data.scalar.tag);
+        node = add_node(builder, TREE_SCALAR, event);
+        node->length = event->data.scalar.length;
+        node->text = config_copy((const char *)event->data.scalar.value, node->length);
+        node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+        return true;
+    case YAML_SEQUENCE_START_EVENT:
+        refuse_extras(builder, event, event->data.sequence_start.anchor,
+                      event->data.sequence_start.tag);
+        open_collection(builder, TREE_SEQUENCE, event);
+        return true;
+    case YAML_MAPPING_START_EVENT:
+        refuse_extras(builder, event, event->data.mapping_start.anchor,
+                      event->data.mapping_start.tag);
+        open_collection(builder, TREE_MAPPING, event);
+        return true;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        builder->depth--;
+        return true;
+    case YAML_ALIAS_EVENT:
+        config_fault(builder->report, place_of(event->start_mark),
+                     "aliases are not taken in a machine file (*%.80s); write the value out",
+                     (const char *)event->data.alias.anchor);
+        /* Something must stand in its place, or keys and values would change roles behind it. */
+        node = add_node(builder, TREE_SCALAR, event);
+        node->text = config_copy("", 0);
+        node->plain = true;
+        return true;
+    case YAML_DOCUMENT_START_EVENT:
+        if (!builder->tree->root)
+            return true;
+        config_fault(builder->report, place_of(event->start_mark),
+                     "a second document begins here; a machine file has one");
+        return false;
+    case YAML_STREAM_END_EVENT:
+        return false;
+    default: /* the stream's start, the document's end */
+        return true;
+    }
+}
+
+/* libyaml gives a mark for faults of the grammar, and only an offset for faults of the encoding. */
+static struct config_place problem_place(const yaml_parser_t *parser, const char *text,
+                                         size_t length)
+{
+    if (parser->error != YAML_READER_ERROR)
+        return place_of(parser->problem_mark);
+    struct config_place place = {1, 1};
+    for (size_t i = 0; i < length && i < parser->problem_offset; i++) {
+        place.column++;
+        if (text[i] == '\n')
+            place = (struct config_place){place.line + 1, 1};
+    }
+    return place;
+}
+
+int tree_read(struct tree *tree, const char *text, size_t length, struct config_report *report)
+{
+    struct tree_builder builder = {.tree = tree, .report = report};
+    yaml_parser_t parser;
+    yaml_event_t event;
+    bool more = true;
+    *tree = (struct tree){0};
+    if (!yaml_parser_initialize(&parser)) {
+        config_fault(report, (struct config_place){0}, "there is not enough memory to read it");
+        return -1;
+    }
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
+    while (more) {
+        if (!yaml_parser_parse(&parser, &event)) {
+            config_fault(report, problem_place(&parser, text, length),
+                         "this is not YAML: %.80s%s%.80s",
+                         parser.problem ? parser.problem : "out of memory",
+                         parser.context ? ", " : "", parser.context ? parser.context : "");
+            break;
+        }
+        more = take_event(&builder, &event);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    free(builder.open);
+    if (!more)
+        return 0;
+    tree_free(tree);
+    return -1;
+}
+
+void tree_free(struct tree *tree)
+{
+    while (tree->newest) {
+        struct tree_node *node = tree->newest;
+        tree->newest = node->before;
+        free(node->text);
+        free(node->children);
+        free(node);
+    }
+    tree->root = NULL;
+}
