@@ -94,9 +94,10 @@ struct instance_config *config_add_instance(struct machine_config *machine,
     return instance;
 }
 
-/* The array holds count + 1 pointers, the last of them NULL. */
-static char **strings_append(char **array, size_t *count, char *text)
+char **config_grow_strings(char **array, size_t *count, char *text)
 {
+    if (!array)
+        array = config_allocate(1, sizeof(char *));
     array = config_grow(array, *count + 1, sizeof(char *));
     array[(*count)++] = text;
     array[*count] = NULL;
@@ -105,13 +106,14 @@ static char **strings_append(char **array, size_t *count, char *text)
 
 void config_add_argument(struct instance_config *instance, char *argument)
 {
-    instance->arguments = strings_append(instance->arguments, &instance->argument_count, argument);
+    instance->arguments =
+        config_grow_strings(instance->arguments, &instance->argument_count, argument);
 }
 
 void config_add_environment(struct instance_config *instance, char *entry)
 {
     instance->environment =
-        strings_append(instance->environment, &instance->environment_count, entry);
+        config_grow_strings(instance->environment, &instance->environment_count, entry);
 }
 
 void config_free(struct machine_config *machine)

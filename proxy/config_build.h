@@ -10,6 +10,9 @@
 void *config_allocate(size_t count, size_t size);
 /* Room for one more element in an array of `count` elements of `size` bytes; doubles as needed. */
 void *config_grow(void *array, size_t count, size_t size);
+/* Appends `text`, which it takes over, to a NULL-terminated array of *count strings (NULL: none
+ * yet, otherwise made here). Returns the array, perhaps moved. */
+char **config_grow_strings(char **array, size_t *count, char *text);
 char *config_copy(const char *text, size_t length); /* with a NUL behind it */
 __attribute__((format(printf, 1, 2))) char *config_format(const char *format, ...);
 

@@ -119,7 +119,7 @@ static void take_platform(struct reader *reader, const struct tree_node *value)
 static void take_machine_cores(struct reader *reader, const struct tree_node *value)
 {
     static const char right[] = "a count such as 4";
-    const char *text = take_text(reader, value, "cores", right), *why = "it is a list";
+    const char *text = take_text(reader, value, "cores", right), *why;
     size_t count;
     uint32_t *list = NULL;
     reader->machine->cores_place = value->place;
@@ -128,7 +128,7 @@ static void take_machine_cores(struct reader *reader, const struct tree_node *va
     if (config_parse_cores(text, &count, &list, &why) || list)
         config_fault(reader->report, value->place,
                      "the machine's cores '%.80s' cannot be taken: %s; %s would be right", text,
-                     why, right);
+                     list ? "it is a list" : why, right);
     else
         reader->machine->cores = (uint32_t)count;
     free(list);
