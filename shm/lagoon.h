@@ -111,6 +111,10 @@ struct shm_crash {
     uint64_t frames;                      /* entries used in `backtrace` */
     uint64_t backtrace[SHM_CRASH_FRAMES]; /* return addresses, innermost first; [0] is rip */
     char message[256];                    /* NUL-terminated, what happened in words */
+    /* A copy of the program's stack, from its RSP up, in this section's heap; length 0: none. */
+    uint64_t stack_address; /* the program's address of the first byte */
+    uint64_t stack_offset;  /* in this section */
+    uint64_t stack_length;  /* bytes */
 };
 enum shm_crash_register {
     SHM_RAX,

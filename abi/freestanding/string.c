@@ -1,6 +1,7 @@
 /* memcpy and its kin for the boot loader and the kernel, where no C library is. Plain 8-byte moves:
  * string instructions are ten times slower under emulation, and vector registers are the program's.
  * The compiler may call these by itself. */
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 

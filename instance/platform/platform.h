@@ -52,9 +52,16 @@ uint64_t platform_lookup(uintptr_t virtual, unsigned *protection);
 /* --- Cores -------------------------------------------------------------------------------------
  */
 
-/* Starts core `core` (its `index` and `apic_id` are set) in `entry` on its own boot stack. Returns
- * at once; the core says so itself by setting core->online. May be called for several in a row. */
-int platform_core_start(struct core *core, void (*entry)(struct core *core));
+/* Makes `core`, the first of the group, this core's struct core for good (core_self finds it). Called
+ * once, before anything that needs core_self. */
+void platform_first_core(struct core *core);
+
+/* Once kernel stacks can be had: guarded stacks for the first core's interrupts. 0 or -ENOMEM. */
+int platform_first_core_stacks(void);
+
+/* Starts all cores of the group but the first: each runs `entry` on its idle thread's stack. Returns
+ * when all have come up or a limit has passed: the count of those that did not, each logged by name. */
+unsigned platform_cores_start(void (*entry)(struct core *core));
 
 /* Halts this core until an interrupt comes. Called with interrupts off after looking once more for
  * work; an interrupt between that look and the halt ends the halt. Returns with interrupts off. */

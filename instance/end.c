@@ -1,0 +1,144 @@
+/* The end of an instance: by exit, by a fatal signal of the program, or by a panic of the kernel.
+ * The first core that gets here stops all others, says in the section what happened, rings the proxy,
+ * and parks. Who comes second waits to be stopped. */
+#include "instance/end.h"
+
+#include "instance/arch/x86/arch.h"
+#include "instance/core.h"
+#include "instance/fs/console.h"
+#include "instance/interrupts.h"
+#include "instance/kernel.h"
+#include "instance/log.h"
+#include "instance/mm/user.h"
+#include "instance/platform/platform.h"
+#include "instance/sched/thread.h"
+#include "instance/string.h"
+
+#define FLUSH_LIMIT_NS UINT64_C(10000000000) /* for the proxy to take the last output */
+#define STATUS_REFUSED 126
+#define STATUS_PANIC 134 /* 128 + SIGABRT */
+
+static _Atomic uint32_t ending;
+
+/* True for the one core that ends the instance; the others wait here until it stops them. */
+static void end_begin(void)
+{
+    if (atomic_exchange(&ending, 1) == 0)
+        return;
+    interrupts_enable();
+    for (;;) { /* bounded by the other core, which stops this one */
+        interrupts_disable();
+        platform_core_idle();
+        interrupts_enable();
+    }
+}
+
+static noreturn void end_finish(enum shm_state state, int status)
+{
+    struct shm_section *section = instance.section;
+    atomic_store(&section->times.program_end, platform_monotonic_ns());
+    atomic_store(&section->exit_status, (uint32_t)status);
+    atomic_store_explicit(&section->state, state, memory_order_release);
+    platform_doorbell_ring(NULL, SHM_PEER_PROXY, 0);
+    platform_core_park();
+}
+
+noreturn void kernel_end(int status)
+{
+    end_begin();
+    platform_cores_stop();
+    console_flush(platform_monotonic_ns() + FLUSH_LIMIT_NS);
+    end_finish(SHM_STATE_EXITED, status & 0xff);
+}
+
+noreturn void kernel_refuse(int error)
+{
+    log_error("the program cannot be started (error %d)", -error);
+    kernel_end(STATUS_REFUSED);
+}
+
+static void crash_registers(struct shm_crash *crash, const struct trap_frame *frame)
+{
+    const uint64_t values[] = {
+        [SHM_RAX] = frame->rax, [SHM_RBX] = frame->rbx, [SHM_RCX] = frame->rcx,
+        [SHM_RDX] = frame->rdx, [SHM_RSI] = frame->rsi, [SHM_RDI] = frame->rdi,
+        [SHM_RBP] = frame->rbp, [SHM_RSP] = frame->rsp, [SHM_R8] = frame->r8,
+        [SHM_R9] = frame->r9,   [SHM_R10] = frame->r10, [SHM_R11] = frame->r11,
+        [SHM_R12] = frame->r12, [SHM_R13] = frame->r13, [SHM_R14] = frame->r14,
+        [SHM_R15] = frame->r15, [SHM_RIP] = frame->rip, [SHM_RFLAGS] = frame->rflags,
+    };
+    memcpy(crash->registers, values, sizeof values);
+    crash->vector = frame->vector < 256 ? (uint32_t)frame->vector : UINT32_MAX;
+    crash->error = frame->vector < 256 ? frame->error : 0;
+}
+
+static void crash_common(struct shm_crash *crash)
+{
+    struct core *core = core_self();
+    crash->core = core->index;
+    crash->thread = core->current ? (uint64_t)core->current->id : 0;
+}
+
+noreturn void kernel_crash(int signal, const struct trap_frame *frame, uint64_t address,
+                           const char *message)
+{
+    end_begin();
+    platform_cores_stop();
+    interrupts_enable(); /* the proxy's answers, and pages of the program's stack, come by interrupt */
+    console_flush(platform_monotonic_ns() + FLUSH_LIMIT_NS);
+    struct shm_crash *crash = &instance.section->crash;
+    crash_common(crash);
+    crash->signal = (uint32_t)signal;
+    crash->address = address;
+    crash_registers(crash, frame);
+    crash->frames = arch_backtrace(frame->rip, frame->rbp, crash->backtrace, SHM_CRASH_FRAMES);
+    crash_stack(crash, frame->rsp);
+    format_to(crash->message, sizeof crash->message, "%s", message);
+    interrupts_disable();
+    end_finish(SHM_STATE_CRASHED, 128 + signal);
+}
+
+static noreturn void panic_report(const struct trap_frame *frame, const char *message)
+{
+    if (!instance.section) { /* too early for the lagoon: the console is all there is */
+        platform_console_write(message, strlen(message));
+        platform_console_write("\n", 1);
+        platform_core_park();
+    }
+    log_error("panic: %s", message);
+    struct shm_crash *crash = &instance.section->crash;
+    crash_common(crash);
+    crash->signal = 0;
+    crash->vector = UINT32_MAX;
+    uintptr_t rip = (uintptr_t)__builtin_return_address(0);
+    uintptr_t rbp = (uintptr_t)__builtin_frame_address(0);
+    if (frame) {
+        crash_registers(crash, frame);
+        __asm__ volatile("mov %%cr2, %0" : "=r"(crash->address));
+        rip = frame->rip;
+        rbp = frame->rbp;
+    }
+    crash->frames = arch_backtrace(rip, rbp, crash->backtrace, SHM_CRASH_FRAMES);
+    format_to(crash->message, sizeof crash->message, "%s", message);
+    end_finish(SHM_STATE_CRASHED, STATUS_PANIC);
+}
+
+noreturn void panic(const struct trap_frame *frame, const char *format, ...)
+{
+    static _Atomic uint32_t panics;
+    char message[256];
+    interrupts_disable();
+    va_list arguments;
+    va_start(arguments, format);
+    format_text(message, sizeof message, format, arguments);
+    va_end(arguments);
+    if (atomic_fetch_add(&panics, 1)) { /* a panic within a panic, or on a second core: be brief */
+        platform_console_write(message, strlen(message));
+        platform_console_write("\n", 1);
+        platform_core_park();
+    }
+    atomic_store(&ending, 1);
+    if (instance.section && core_count > 1)
+        platform_cores_stop();
+    panic_report(frame, message);
+}
