@@ -1,11 +1,12 @@
 /* The end of an instance: by exit, by a fatal signal of the program, or by a panic of the kernel.
- * The first core that gets here stops all others, says in the section what happened, rings the proxy,
- * and parks. Who comes second waits to be stopped. */
+ * The first core that gets here stops all others, says in the section what happened, rings the
+ * proxy, and parks. Who comes second waits to be stopped. */
 #include "instance/end.h"
 
 #include "instance/arch/x86/arch.h"
 #include "instance/core.h"
 #include "instance/fs/console.h"
+#include "instance/host.h"
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
@@ -13,6 +14,7 @@
 #include "instance/platform/platform.h"
 #include "instance/sched/thread.h"
 #include "instance/string.h"
+#include "instance/syscall/syscall.h"
 
 #define FLUSH_LIMIT_NS UINT64_C(10000000000) /* for the proxy to take the last output */
 #define STATUS_REFUSED 126
@@ -36,6 +38,7 @@ static void end_begin(void)
 static noreturn void end_finish(enum shm_state state, int status)
 {
     struct shm_section *section = instance.section;
+    syscall_publish_counts();
     atomic_store(&section->times.program_end, platform_monotonic_ns());
     atomic_store(&section->exit_status, (uint32_t)status);
     atomic_store_explicit(&section->state, state, memory_order_release);
@@ -48,7 +51,7 @@ noreturn void kernel_end(int status)
     end_begin();
     platform_cores_stop();
     console_flush(platform_monotonic_ns() + FLUSH_LIMIT_NS);
-    end_finish(SHM_STATE_EXITED, status & 0xff);
+    end_finish(host_end_ordered() ? SHM_STATE_STOPPED : SHM_STATE_EXITED, status & 0xff);
 }
 
 noreturn void kernel_refuse(int error)
@@ -84,7 +87,8 @@ noreturn void kernel_crash(int signal, const struct trap_frame *frame, uint64_t 
 {
     end_begin();
     platform_cores_stop();
-    interrupts_enable(); /* the proxy's answers, and pages of the program's stack, come by interrupt */
+    interrupts_enable(); /* the proxy's answers, and pages of the program's stack, come by interrupt
+                          */
     console_flush(platform_monotonic_ns() + FLUSH_LIMIT_NS);
     struct shm_crash *crash = &instance.section->crash;
     crash_common(crash);

@@ -10,9 +10,9 @@
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/space.h"
 #include "instance/platform/platform.h"
-#include "instance/sched/futex.h"
 #include "instance/sched/thread.h"
 #include "instance/string.h"
+#include "instance/syscall/syscall.h"
 
 #define LOG_SIZE (UINT64_C(64) << 10) /* bytes of the log ring */
 
@@ -34,10 +34,9 @@ static void section_init(const struct handover *handover, uint8_t *lagoon, uint6
     if (shm_view_open(&instance.view, lagoon, handover->lagoon_size, handover->number, &why))
         panic(NULL, "the lagoon is not sound: %s", why);
     const struct shm_extent *extent = &instance.view.extents[handover->number];
-    instance.section =
-        shm_section_create(lagoon + extent->offset, extent->size, 0, handover->number,
-                           instance.view.peers, handover->cores.count, LOG_SIZE,
-                           handover->generation);
+    instance.section = shm_section_create(lagoon + extent->offset, extent->size, 0,
+                                          handover->number, instance.view.peers,
+                                          handover->cores.count, LOG_SIZE, handover->generation);
     if (!instance.section)
         panic(NULL, "a section of %lu bytes is too small", extent->size);
     struct shm_log *log =
@@ -79,6 +78,7 @@ static void memory_init(const struct handover *handover, uint64_t used_end)
     if (frames_init((const struct frame_range *)ranges, handover->ranges.count, used_end))
         panic(NULL, "the partition is too small for its own bookkeeping");
     kmalloc_init();
+    frames_enable_caches();
     if (space_init() || platform_first_core_stacks())
         panic(NULL, "the partition is too small for the kernel's first structures");
     atomic_store(&instance.section->times.memory_ready, platform_monotonic_ns());
@@ -111,12 +111,13 @@ noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon, uin
     section_init(handover, lagoon, entered);
     uint64_t used_end = cores_init(handover);
     memory_init(handover, used_end);
-    if (threads_init() || futex_init() || console_init())
+    bool trace = handover->flags & MACHINE_FLAG_STRACE;
+    if (threads_init() || syscall_init(trace) || console_init())
         panic(NULL, "the partition is too small for the kernel's first structures");
     sched_core_online(&cores[0]);
     start_cores();
     log_info("instance %s: %u core(s), %lu KiB free", handover->name, core_count,
-             frame_bytes_free() >> 10);
+             frames_available() >> 10);
     int error = program_start();
     if (error)
         kernel_refuse(error);

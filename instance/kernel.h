@@ -14,13 +14,12 @@ struct instance {
     uint8_t *lagoon;                 /* as mapped here */
     struct shm_view view;
     struct shm_section *section; /* own */
-    struct shm_boot *boot;
 };
 extern struct instance instance;
 
 /* The start of an instance, on its first core, on the platform's boot stack: the table of contents.
- */
-noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon);
+ * `entered`: monotonic ns at the kernel's first instruction. */
+noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon, uint64_t entered);
 
 /* The program is over (exit_group, or a fatal signal with crash == NULL): stops the other cores,
  * flushes output, records status (0..255) and state, parks. Safe from any thread; the first wins.

@@ -1,9 +1,10 @@
-/* What the proxy needs to show how the code got where it crashed: the frame-pointer chain, and the top
- * of the program's stack, from which it unwinds code that was compiled without frame pointers. */
+/* What the proxy needs to show how the code got where it crashed: the frame-pointer chain, and the
+ * top of the program's stack, from which it unwinds code that was compiled without frame pointers.
+ */
 #include "instance/arch/x86/arch.h"
 
 #include "instance/core.h"
-#include "instance/kernel.h"
+#include "instance/host.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/user.h"
 #include "instance/platform/platform.h"
@@ -47,10 +48,12 @@ size_t arch_backtrace(uintptr_t rip, uintptr_t rbp, uint64_t *out, size_t capaci
 
 void crash_stack(struct shm_crash *crash, uintptr_t rsp)
 {
-    uint64_t length = 0, offset = console_bulk_alloc(STACK_BYTES);
+    uint64_t saved = spin_lock_irq(&host_lock);
+    uint64_t length = 0, offset = host_extent_alloc(STACK_BYTES);
+    spin_unlock_irq(&host_lock, saved);
     if (!offset)
         return;
-    uint8_t *to = (uint8_t *)instance.section + offset;
+    uint8_t *to = host_extent_bytes(offset);
     while (length < STACK_BYTES) {
         uint64_t part = STACK_PIECE - ((rsp + length) % STACK_PIECE);
         if (part > STACK_BYTES - length)

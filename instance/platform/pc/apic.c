@@ -1,4 +1,5 @@
-/* This core's local APIC (Intel SDM 3A, chapter 11), by memory or by MSRs as the loader found it. */
+/* This core's local APIC (Intel SDM 3A, chapter 11), by memory or by MSRs as the loader found it.
+ */
 #include "instance/platform/pc/pc.h"
 
 #include "instance/arch/x86/cpu.h"
@@ -98,8 +99,8 @@ void platform_timer_arm(uint64_t deadline)
     uint32_t ticks = 0;
     if (tsc) {
         uint64_t now = cpu_tsc(), wait = tsc > now ? tsc - now : 0;
-        unsigned __int128 exact = (unsigned __int128)wait * pc_handover->clock.apic_timer_hz /
-                                  pc_handover->clock.tsc_hz;
+        unsigned __int128 exact =
+            (unsigned __int128)wait * pc_handover->clock.apic_timer_hz / pc_handover->clock.tsc_hz;
         ticks = exact >= UINT32_MAX ? UINT32_MAX : (uint32_t)exact + 1;
     }
     apic_write(REGISTER_TIMER_INITIAL, ticks);

@@ -1,5 +1,6 @@
-/* The clocks: the time-stamp counter, scaled to the host's CLOCK_MONOTONIC by the handover's values.
- * The scale is a 32.32 fixed-point factor: exact to a few ns a day, no division on the way. */
+/* The clocks: the time-stamp counter, scaled to the host's CLOCK_MONOTONIC by the handover's
+ * values. The scale is a 32.32 fixed-point factor: exact to a few ns a day, no division on the way.
+ */
 #include "instance/platform/pc/pc.h"
 
 #include "instance/arch/x86/cpu.h"

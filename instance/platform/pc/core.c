@@ -161,6 +161,7 @@ void platform_doorbell_ring(void *context, uint32_t peer, uint32_t core)
         *doorbell = pc_handover->ivshmem_peer << 16;
         return;
     }
-    /* `core` is what the peer has published: its APIC id. A wrong one wakes somebody for nothing. */
+    /* `core` is what the peer has published: its APIC id. A wrong one wakes somebody for nothing.
+     */
     apic_send(core, APIC_FIXED(DOORBELL_VECTOR_MESSAGE));
 }

@@ -1,5 +1,5 @@
-/* Segments, task state and interrupt gates (Intel SDM 3A, 3.5, 6.14, 7.7). Flat ring-0 segments only:
- * the program runs in ring 0 too. Every gate switches to an interrupt stack. */
+/* Segments, task state and interrupt gates (Intel SDM 3A, 3.5, 6.14, 7.7). Flat ring-0 segments
+ * only: the program runs in ring 0 too. Every gate switches to an interrupt stack. */
 #include "instance/platform/pc/pc.h"
 
 #include "instance/arch/x86/arch.h"
@@ -95,9 +95,9 @@ void descriptors_load(struct core *core)
     __asm__ volatile("lgdt %0; lidt %1" ::"m"(gdt), "m"(idt) : "memory");
     __asm__ volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:" ::"i"(KERNEL_CODE)
                      : "rax", "memory");
-    __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%ss; mov %1, %%fs; mov %1, %%gs" ::"r"(
-                         KERNEL_DATA),
-                     "r"(0));
+    __asm__ volatile(
+        "mov %0, %%ds; mov %0, %%es; mov %0, %%ss; mov %1, %%fs; mov %1, %%gs" ::"r"(KERNEL_DATA),
+        "r"(0));
     __asm__ volatile("ltr %w0" ::"r"(TASK_STATE));
 
     cpu_write_msr(MSR_GS_BASE, (uint64_t)core);

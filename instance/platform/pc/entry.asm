@@ -90,6 +90,8 @@ pc_syscall_entry:
     mov rdi, rsp
     call pc_return_to_program           ; signals, rescheduling; interrupts still off
     ; Registers that still are as SYSCALL left them need no IRETQ (which costs four times as much).
+    cmp qword [rsp + 15 * 8], TRAP_SYSCALL ; rt_sigreturn has replaced them all
+    jne pc_leave
     mov rcx, [rsp + 17 * 8]             ; rip
     cmp rcx, [rsp + 11 * 8]             ; rcx
     jne pc_leave

@@ -1,14 +1,16 @@
 /* Translation caches of the instance's cores. A change of the page tables raises a generation; each
  * core catches up with it: at the interrupt that asks for it, in platform_relax while it waits for
- * something, or, when it is halted or has not come up yet (`lazy`), before it runs a thread again (so idle cores stay asleep).
- * One change at a time: the requester holds the lock until everyone has answered. */
+ * something, or, when it is halted or has not come up yet (`lazy`), before it runs a thread again
+ * (so idle cores stay asleep). One change at a time: the requester holds the lock until everyone
+ * has answered. */
 #include "instance/platform/pc/pc.h"
 
 #include "instance/log.h"
 #include "instance/mm/frames.h"
 
-#define PAGES_ONE_BY_ONE 32         /* more than that: drop all translations */
-#define ANSWER_NS UINT64_C(20000000000) /* a vCPU that the host does not run for so long is gone */
+#define PAGES_ONE_BY_ONE 32             /* more than that: drop all translations */
+#define ANSWER_NS UINT64_C(20000000000) /* a vCPU that the host does not run for so long is gone   \
+                                         */
 
 static struct spinlock flush_lock;
 static _Atomic uint64_t generation;
@@ -49,14 +51,15 @@ void flush_serve(void)
 
 void flush_halt_begin(void)
 {
-    /* Pairs with flush_range: it raises the generation, then looks at `lazy`; we set `lazy`, and look
-     * at the generation after clearing it. */
+    /* Pairs with flush_range: it raises the generation, then looks at `lazy`; we set `lazy`, and
+     * look at the generation after clearing it. */
     atomic_store_explicit(&core_self()->machine->lazy, 1, memory_order_seq_cst);
 }
 
 void flush_halt_end(void)
 {
-    /* Requests made meanwhile did not wait for this core: their ranges are gone, drop everything. */
+    /* Requests made meanwhile did not wait for this core: their ranges are gone, drop everything.
+     */
     struct core_machine *machine = core_self()->machine;
     atomic_store_explicit(&machine->lazy, 0, memory_order_seq_cst);
     uint64_t now = atomic_load_explicit(&generation, memory_order_seq_cst);

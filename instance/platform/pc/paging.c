@@ -1,8 +1,8 @@
 /* The instance's page tables (Intel SDM 3A, 4.5): 4-level, pages of 4 KiB, 2 MiB and 1 GiB.
  *
  * Entries are reached through the direct map. Bits that the CPU ignores carry what it cannot know:
- * in an entry that names a table, the number of entries in use there (so that an empty table is freed
- * at once); in a leaf, whether the page is mapped but forbidden, or being unmapped. */
+ * in an entry that names a table, the number of entries in use there (so that an empty table is
+ * freed at once); in a leaf, whether the page is mapped but forbidden, or being unmapped. */
 #include "instance/platform/pc/pc.h"
 
 #include "instance/log.h"
@@ -12,7 +12,8 @@
 
 #define PRESENT UINT64_C(1)
 #define WRITABLE (UINT64_C(1) << 1)
-#define ACCESSED (UINT64_C(3) << 5) /* and dirty: nobody reads them, so spare the CPU the update */
+#define ACCESSED (UINT64_C(3) << 5) /* and dirty: nobody reads them, so spare the CPU the update   \
+                                     */
 #define LARGE (UINT64_C(1) << 7)
 #define SOFT_FORBIDDEN (UINT64_C(1) << 9) /* leaf, not present: protection 0 */
 #define SOFT_DYING (UINT64_C(1) << 10)    /* leaf, not present: waits for the flush */
@@ -64,15 +65,15 @@ static uint64_t *root(void)
     return table_of(pc_handover->page_table);
 }
 
-/* The program's half: tables there are counted and freed. The kernel's half was begun by the loader,
- * without counts, and its tables stay. */
+/* The program's half: tables there are counted and freed. The kernel's half was begun by the
+ * loader, without counts, and its tables stay. */
 static bool is_counted(uintptr_t virtual)
 {
     return virtual < KERNEL_HALF;
 }
 
-/* The entry for `virtual` at `level`, with tables made on the way; parents[l] is the entry that names
- * the table at level l. NULL: no memory. */
+/* The entry for `virtual` at `level`, with tables made on the way; parents[l] is the entry that
+ * names the table at level l. NULL: no memory. */
 static uint64_t *walk_make(uintptr_t virtual, int level, uint64_t *parents[LEVELS + 1])
 {
     uint64_t *table = root();
@@ -204,7 +205,8 @@ int platform_map(uintptr_t virtual, uint64_t physical, uint64_t length, unsigned
     return 0;
 }
 
-/* Marks the leaves in the range as dying: nobody gets a new translation, the address stays readable. */
+/* Marks the leaves in the range as dying: nobody gets a new translation, the address stays
+ * readable. */
 static bool mark_dying(uintptr_t virtual, uintptr_t end)
 {
     bool any = false;

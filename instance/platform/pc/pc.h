@@ -13,11 +13,11 @@
 #define TASK_STATE 0x18
 
 enum interrupt_stack { /* index into the TSS's IST, from 1 (Intel SDM 3A, 7.14.5) */
-    STACK_COMMON = 1,  /* leaves it within a few instructions, see entry.asm */
-    STACK_NMI,
-    STACK_DOUBLE_FAULT,
-    STACK_MACHINE_CHECK,
-    STACK_COUNT = STACK_MACHINE_CHECK,
+                       STACK_COMMON = 1, /* leaves it within a few instructions, see entry.asm */
+                       STACK_NMI,
+                       STACK_DOUBLE_FAULT,
+                       STACK_MACHINE_CHECK,
+                       STACK_COUNT = STACK_MACHINE_CHECK,
 };
 
 struct task_state { /* 64-bit TSS */
@@ -33,7 +33,8 @@ struct task_state { /* 64-bit TSS */
 struct core_machine {
     uint64_t gdt[5];
     struct task_state task;
-    _Alignas(SHM_LINE) _Atomic uint64_t flushed; /* flush generation that this core has caught up with */
+    _Alignas(
+        SHM_LINE) _Atomic uint64_t flushed; /* flush generation that this core has caught up with */
     _Atomic uint32_t lazy; /* 1: halted; it catches up by itself before it runs a thread again */
     _Atomic uint32_t stop; /* 1: park at the next interrupt */
     void (*entry)(struct core *core); /* of a core that comes up */
@@ -43,9 +44,10 @@ struct core_machine {
 extern const struct handover *pc_handover;
 
 /* descriptors.c: GDT, TSS, IDT. */
-void descriptors_init_shared(void);         /* the IDT, once */
-void descriptors_load(struct core *core);   /* on the core itself */
-int descriptors_alloc_stacks(struct core_machine *machine); /* guarded interrupt stacks; 0, -ENOMEM */
+void descriptors_init_shared(void);       /* the IDT, once */
+void descriptors_load(struct core *core); /* on the core itself */
+int descriptors_alloc_stacks(
+    struct core_machine *machine); /* guarded interrupt stacks; 0, -ENOMEM */
 
 /* apic.c: this core's local APIC. */
 void apic_init_core(void);

@@ -1,5 +1,5 @@
-/* The first C code of an instance on `pc`, on the loader's stack: as much of the platform as it takes
- * to call kernel_start; and the platform's odds and ends that have no file of their own. */
+/* The first C code of an instance on `pc`, on the loader's stack: as much of the platform as it
+ * takes to call kernel_start; and the platform's odds and ends that have no file of their own. */
 #include "instance/platform/pc/pc.h"
 
 #include "instance/arch/x86/cpu.h"

@@ -2,7 +2,9 @@
  * interrupts off and a frame on the thread's kernel stack. */
 #include "instance/platform/pc/pc.h"
 
+#include "instance/arch/x86/cpu.h"
 #include "instance/fs/console.h"
+#include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
 #include "instance/mm/kmalloc.h"
