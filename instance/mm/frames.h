@@ -15,16 +15,23 @@
 #define FRAME_ORDER_MAX 18 /* 1 GiB */
 #define FRAME_NONE UINT64_MAX
 
+struct shm_counters;
+
 struct frame_range {
     uint64_t base, size; /* physical, multiples of PAGE_SIZE */
 };
 
 enum frame_use { FRAME_KERNEL, FRAME_PROGRAM, FRAME_TABLE };
 
-/* Takes over `count` ranges of which [ranges[0].base, used_end) is taken (kernel's use). The
- * bookkeeping (about one byte a page) is placed in the first range that has room. Returns 0 or
- * -ENOMEM. `core_count` is known by now. */
+/* Takes over `count` ranges (ascending, disjoint) of which [ranges[0].base, used_end) is taken
+ * (kernel's use). The bookkeeping (about one byte a page, and the cores' caches) is placed in the
+ * first range that has room. `core_count` is known and core_self() works by now. Returns 0 or
+ * -ENOMEM. */
 int frames_init(const struct frame_range *ranges, size_t count, uint64_t used_end);
+
+/* From now on the memory_* counters are kept in `published` (of the own section). Called once,
+ * while one core runs, before or after frames_init. */
+void frames_set_counters(struct shm_counters *published);
 
 /* A block of 2^order pages, aligned to its size, not cleared: its physical address, or FRAME_NONE.
  */
@@ -34,7 +41,17 @@ void frame_free(uint64_t physical, unsigned order, enum frame_use use);
 /* Frees [physical, +length): any run of pages, whatever blocks it came from. */
 void frame_free_run(uint64_t physical, uint64_t length, enum frame_use use);
 
-/* Clears memory with plain moves (no string instruction: shared costs say why). */
+/* Does this page belong to the partition (and not to the lagoon or a device)? */
+bool frame_is_own(uint64_t physical);
+
+/* A note of one byte that the owner of an allocated page may keep with it: 0 after frame_alloc, to
+ * be 0 again before the page is freed; at most FRAME_MARK_MAX. kmalloc is the one user. */
+#define FRAME_MARK_MAX 0x3f
+void frame_set_mark(uint64_t physical, uint8_t mark);
+uint8_t frame_mark(uint64_t physical); /* UINT8_MAX for a page that is free or not our own */
+
+/* Clears memory with plain moves (no string instruction: shared costs say why). `page` is aligned
+ * to, and `length` a multiple of, 64 bytes. */
 void frame_clear(void *page, size_t length);
 
 struct frame_statistics {
@@ -43,5 +60,10 @@ struct frame_statistics {
     uint64_t largest_free; /* bytes of the largest free block */
 };
 void frame_statistics(struct frame_statistics *out);
+uint64_t frame_bytes_total(void); /* of the partition */
+uint64_t frame_bytes_free(void);  /* not in use; what lies in the cores' caches is free */
+
+/* Puts what the cores' caches hold back into the buddy lists, so that it can merge. */
+void frames_drain_caches(void);
 
 #endif
