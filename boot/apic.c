@@ -3,6 +3,8 @@
  * has it. */
 #include "boot/loader.h"
 
+#include "abi/freestanding/scale.h"
+
 #define MSR_APIC_BASE 0x1b
 #define APIC_BASE_ENABLE (UINT64_C(1) << 11)
 #define APIC_BASE_X2APIC (UINT64_C(1) << 10)
@@ -83,7 +85,7 @@ uint64_t apic_timer_hz(uint64_t tsc_hz)
     apic_write(REGISTER_TIMER_INITIAL, 0);
     if (!ticks || ticks == UINT32_MAX)
         loader_fail("the local APIC's timer does not count");
-    return (uint64_t)((unsigned __int128)ticks * tsc_hz / tsc);
+    return scale_u64(ticks, tsc_hz, tsc);
 }
 
 void apic_send(uint32_t apic_id, uint32_t command)

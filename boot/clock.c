@@ -3,6 +3,8 @@
  * first doorbell may come before QEMU has learned where to send it. */
 #include "boot/loader.h"
 
+#include "abi/freestanding/scale.h"
+
 #define RING_US 1000
 #define ANSWER_US 10000000
 
@@ -32,8 +34,7 @@ void clock_ask(void)
     __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
     loader.clock.tsc_deadline = ecx >> 24 & 1;
     uint64_t since_entry =
-        (uint64_t)((unsigned __int128)(loader.clock.tsc_base - loader.tsc_entry) * 1000000000 /
-                   loader.clock.tsc_hz);
+        scale_u64(loader.clock.tsc_base - loader.tsc_entry, 1000000000, loader.clock.tsc_hz);
     atomic_store_explicit(&loader.boot->entry_ns, loader.clock.monotonic_ns - since_entry,
                           memory_order_release);
 }

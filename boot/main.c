@@ -2,6 +2,8 @@
  * group. It runs once, on the boot core; what stays of it afterwards is the launcher (launch.c). */
 #include "boot/loader.h"
 
+#include "abi/freestanding/scale.h"
+
 struct loader loader;
 
 /* From entry.asm: the PVH start info and the TSC at the first instruction. */
@@ -36,9 +38,9 @@ noreturn void loader_main(uint64_t start_info, uint64_t tsc)
                         p->machine_core);
     }
     launch_wait();
-    uint64_t now = loader.clock.monotonic_ns +
-                   (uint64_t)((unsigned __int128)(__builtin_ia32_rdtsc() - loader.clock.tsc_base) *
-                              1000000000 / loader.clock.tsc_hz);
+    uint64_t now =
+        loader.clock.monotonic_ns +
+        scale_u64(__builtin_ia32_rdtsc() - loader.clock.tsc_base, 1000000000, loader.clock.tsc_hz);
     atomic_store_explicit(&loader.boot->launched_ns, now, memory_order_release);
     if (own)
         launch_self(own->page_table, own->stack, own->entry, own->argument);

@@ -100,12 +100,6 @@ static void start_cores(void)
     atomic_store(&instance.section->times.cores_ready, platform_monotonic_ns());
 }
 
-static void first_core_continues(void *unused)
-{
-    (void)unused;
-    schedule_idle_loop();
-}
-
 noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon, uint64_t entered)
 {
     section_init(handover, lagoon, entered);
@@ -122,11 +116,7 @@ noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon, uin
     if (error)
         kernel_refuse(error);
 
-    /* From the loader's stack to the idle thread's own, which has a guard page. */
-    uintptr_t forgotten;
-    context_switch(&forgotten,
-                   context_prepare(cores[0].idle_thread->stack_top, first_core_continues, NULL));
-    panic(NULL, "the boot stack was switched back to");
+    schedule_idle_loop(); /* leaves the loader's stack for one with a guard page */
 }
 
 const uint8_t *program_image(uint64_t *size, uint64_t *physical)

@@ -19,13 +19,13 @@ uint64_t fpu_state_mask(void);
 /* switch.asm: the first instructions on a prepared stack. */
 void context_begin(void);
 
-/* `rip`, then the return addresses of the frame-pointer chain that begins at `rbp`, innermost first, as
- * far as it can be read: at most `capacity`, which is 1 or more. Returns the count. Interrupts on when
- * `rip` is the program's. */
+/* `rip`, then the return addresses of the frame-pointer chain that begins at `rbp`, innermost
+ * first, as far as it can be read: at most `capacity`, which is 1 or more. Returns the count.
+ * Interrupts on when `rip` is the program's. */
 size_t arch_backtrace(uintptr_t rip, uintptr_t rbp, uint64_t *out, size_t capacity);
 
-/* Copies the program's stack from `rsp` up, as far as it is there, to bulk memory of the own section and
- * says so in *crash. Interrupts on. */
+/* Copies the program's stack from `rsp` up, as far as it is there, to bulk memory of the own
+ * section and says so in *crash. Interrupts on. */
 void crash_stack(struct shm_crash *crash, uintptr_t rsp);
 
 /* Selectors that the program's frames carry. */

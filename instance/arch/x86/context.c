@@ -17,7 +17,8 @@
 #define CR4_OSXSAVE (UINT64_C(1) << 18)
 #define CR4_PGE (UINT64_C(1) << 7)
 
-/* x87, SSE, AVX, and AVX-512's three parts: what compiled programs use and signal frames can carry. */
+/* x87, SSE, AVX, and AVX-512's three parts: what compiled programs use and signal frames can carry.
+ */
 #define STATE_WANTED UINT64_C(0xe7)
 #define LEGACY_AREA 512
 #define XSAVE_HEADER 64
@@ -129,11 +130,11 @@ uintptr_t context_prepare(uintptr_t stack_top, void (*entry)(void *), void *argu
     uint64_t *top = (uint64_t *)stack_top;
     *--top = 0; /* keeps the stack 16-byte aligned at context_begin's call */
     *--top = (uint64_t)context_begin;
-    *--top = 0;                   /* rbp */
-    *--top = 0;                   /* rbx */
-    *--top = (uint64_t)entry;     /* r12 */
-    *--top = (uint64_t)argument;  /* r13 */
-    *--top = 0;                   /* r14 */
-    *--top = 0;                   /* r15 */
+    *--top = 0;                  /* rbp */
+    *--top = 0;                  /* rbx */
+    *--top = (uint64_t)entry;    /* r12 */
+    *--top = (uint64_t)argument; /* r13 */
+    *--top = 0;                  /* r14 */
+    *--top = 0;                  /* r15 */
     return (uintptr_t)top;
 }

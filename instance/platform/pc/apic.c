@@ -2,6 +2,7 @@
  */
 #include "instance/platform/pc/pc.h"
 
+#include "abi/freestanding/scale.h"
 #include "instance/arch/x86/cpu.h"
 #include "instance/interrupts.h"
 #include "instance/log.h"
@@ -99,8 +100,8 @@ void platform_timer_arm(uint64_t deadline)
     uint32_t ticks = 0;
     if (tsc) {
         uint64_t now = cpu_tsc(), wait = tsc > now ? tsc - now : 0;
-        unsigned __int128 exact =
-            (unsigned __int128)wait * pc_handover->clock.apic_timer_hz / pc_handover->clock.tsc_hz;
+        uint64_t exact =
+            scale_u64(wait, pc_handover->clock.apic_timer_hz, pc_handover->clock.tsc_hz);
         ticks = exact >= UINT32_MAX ? UINT32_MAX : (uint32_t)exact + 1;
     }
     apic_write(REGISTER_TIMER_INITIAL, ticks);

@@ -3,6 +3,7 @@
  */
 #include "instance/platform/pc/pc.h"
 
+#include "abi/freestanding/scale.h"
 #include "instance/arch/x86/cpu.h"
 
 #define NS 1000000000
@@ -16,7 +17,7 @@ void clock_init(void)
     base_tsc = clock->tsc_base;
     base_monotonic = clock->monotonic_ns;
     realtime_offset = clock->realtime_ns - clock->monotonic_ns;
-    ns_per_tick = (uint64_t)(((unsigned __int128)NS << 32) / clock->tsc_hz);
+    ns_per_tick = scale_u64(NS, UINT64_C(1) << 32, clock->tsc_hz);
 }
 
 uint64_t clock_tsc_to_monotonic(uint64_t tsc)
@@ -40,7 +41,6 @@ uint64_t clock_deadline_to_tsc(uint64_t monotonic_ns)
 {
     if (monotonic_ns <= base_monotonic)
         return base_tsc;
-    unsigned __int128 ticks =
-        (unsigned __int128)(monotonic_ns - base_monotonic) * pc_handover->clock.tsc_hz / NS;
-    return ticks > UINT64_MAX - base_tsc ? UINT64_MAX : base_tsc + (uint64_t)ticks + 1;
+    uint64_t ticks = scale_u64(monotonic_ns - base_monotonic, pc_handover->clock.tsc_hz, NS);
+    return ticks > UINT64_MAX - base_tsc - 1 ? UINT64_MAX : base_tsc + ticks + 1;
 }

@@ -11,6 +11,7 @@
 
 #define STARTUP_PAGE (LAUNCH_PHYSICAL >> 12)
 #define SECOND_STARTUP_NS UINT64_C(1000000) /* INIT-SIPI-SIPI: a core that missed the first */
+#define BOOT_ROOM 256                       /* bytes at the top of a stack */
 #define START_LIMIT_NS UINT64_C(5000000000)
 #define STOP_GENTLE_NS UINT64_C(1000000000) /* then by NMI */
 #define STOP_LIMIT_NS UINT64_C(2000000000)
@@ -32,7 +33,8 @@ static int core_prepare(struct core *core, void (*entry)(struct core *core))
         return -1;
     struct launch_slot *slot = slot_of(core);
     slot->page_table = pc_handover->page_table;
-    slot->stack = core->idle_thread->stack_top;
+    /* The idle loop begins anew at the top of this same stack: what runs until then stays below. */
+    slot->stack = core->idle_thread->stack_top - BOOT_ROOM;
     slot->entry = (uint64_t)pc_secondary_entry;
     slot->argument = (uint64_t)core;
     atomic_store_explicit(&slot->state, LAUNCH_GO, memory_order_release);

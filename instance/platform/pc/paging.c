@@ -12,8 +12,9 @@
 
 #define PRESENT UINT64_C(1)
 #define WRITABLE (UINT64_C(1) << 1)
-#define ACCESSED (UINT64_C(3) << 5) /* and dirty: nobody reads them, so spare the CPU the update   \
-                                     */
+#define ACCESSED                                                                                   \
+    (UINT64_C(3) << 5) /* and dirty: nobody reads them, so spare the CPU the update                \
+                        */
 #define LARGE (UINT64_C(1) << 7)
 #define SOFT_FORBIDDEN (UINT64_C(1) << 9) /* leaf, not present: protection 0 */
 #define SOFT_DYING (UINT64_C(1) << 10)    /* leaf, not present: waits for the flush */
