@@ -44,8 +44,16 @@ $(eval $(call program_rules,apps,$(BUILD)/apps))
 apps: $(APPS)
 
 # --- The demo: one machine of four cores, three instances, each with its own program ----------------
-DEMO := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf
-run: $(DEMO) apps
-	@echo '  $(BUILD)/atoll run apps/demo.yaml'
-	@$(BUILD)/atoll run apps/demo.yaml
+# Paths in a machine file count from its own folder; with another BUILD it takes a copy.
+ifeq ($(BUILD),build)
+DEMO_FILE := apps/demo.yaml
+else
+DEMO_FILE := $(BUILD)/demo.yaml
+$(DEMO_FILE): apps/demo.yaml
+	@mkdir -p $(@D)
+	@sed 's,\.\./build/,$(abspath $(BUILD))/,' $< >$@
+endif
+run: $(ATOLL) apps $(DEMO_FILE)
+	@echo '  $(BUILD)/atoll run $(DEMO_FILE)'
+	@$(BUILD)/atoll run $(DEMO_FILE)
 .PHONY: apps run

@@ -37,7 +37,7 @@ define tidy_rules
 $(BUILD)/tidy/$(1)/%.c.ok: %.c $(BUILD)/$(1)/%.c.o .clang-tidy | test-tools
 	@mkdir -p $$(@D)
 	@echo "  TIDY    $$<"
-	$$(Q)$$(TIDY) $$(filter-out -MMD -MP,$(2)) >$$@.log 2>&1 || { cat $$@.log; exit 1; }
+	$$(Q)$$(TIDY) $$(filter-out -MMD -MP -Werror,$(2)) >$$@.log 2>&1 || { cat $$@.log; exit 1; }
 	@mv $$@.log $$@
 endef
 $(eval $(call tidy_rules,kernel,$(KERNEL_CFLAGS)))

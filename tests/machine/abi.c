@@ -1,0 +1,96 @@
+/* Programs that try what Linux promises, and print what they got: under Atoll the lines must be
+ * those that Linux gives to the very same file. */
+#include "tests/machine/harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Runs both, with glibc and with musl, and compares standard output and status. */
+static void compare(const char *platform, const char *program, const char *cores, char **words)
+{
+    static const char *const builds[] = {"", "-musl-pie"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct command command = atoll_run(platform);
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s%s", program, builds[i]);
+        command_add(&command, "--quiet", "-c", cores, program_path(name), NULL);
+        for (char **word = words; word && *word; word++)
+            command_add(&command, *word, NULL);
+        struct outcome native = run_native(program_path(name), words, NULL);
+        struct outcome outcome = run_expecting(&command, native.status);
+        expect_bytes(name, outcome.out, outcome.out_length, native.out, native.out_length);
+    }
+}
+
+MACHINE_TEST(abi, threads_on_one_core)
+{
+    compare(platform, "threads", "1", NULL);
+}
+
+MACHINE_TEST(abi, threads_on_three_cores)
+{
+    compare(platform, "threads", "3", NULL);
+}
+
+MACHINE_TEST(abi, futex)
+{
+    compare(platform, "futex", "1", NULL);
+    compare(platform, "futex", "2", NULL);
+}
+
+MACHINE_TEST(abi, memory_calls)
+{
+    compare(platform, "pages", "1", NULL);
+}
+
+MACHINE_TEST(abi, signals)
+{
+    compare(platform, "signals", "2", NULL);
+}
+
+MACHINE_TEST(abi, calls)
+{
+    compare(platform, "calls", "1", NULL);
+}
+
+MACHINE_TEST(abi, clocks)
+{
+    compare(platform, "clocks", "1", NULL);
+}
+
+/* The wall clock is the host's. */
+MACHINE_TEST(abi, real_time)
+{
+    struct command command = atoll_run(platform);
+    long before = (long)time(NULL), inside;
+
+    command_add(&command, "--quiet", program_path("clocks"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    const char *line = strstr(outcome.err, "real time ");
+    cr_assert_not_null(line);
+    inside = atol(line + 10);
+    cr_expect(inside >= before - 1 && inside <= (long)time(NULL) + 1, "it is off by %ld s",
+              inside - before);
+}
+
+/* Calls that are not served: an error, and one line for each in the log, by name and number. */
+MACHINE_TEST(abi, unknown_calls)
+{
+    struct command command = atoll_run(platform);
+    size_t length;
+    char *text;
+
+    command_add(&command, "-n", "asker", program_path("calls"), "unknown", NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    text = output_of(&outcome, "asker", &length);
+    cr_expect_str_eq(text, "call 9999: ENOSYS\ncall -1: ENOSYS\nperf_event_open: ENOSYS\n"
+                           "call 9999: ENOSYS\ncall -1: ENOSYS\nperf_event_open: ENOSYS\n");
+    expect_text(outcome.err, "perf_event_open", &outcome);
+    expect_text(outcome.err, "9999", &outcome);
+    const char *first = strstr(outcome.err, "perf_event_open");
+    cr_expect_not(first && strstr(first + 1, "perf_event_open"), "logged more than once");
+}
