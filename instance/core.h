@@ -9,6 +9,9 @@
 #include "instance/spinlock.h"
 #include "shm/lagoon.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct thread;
 struct core_machine; /* the platform's own part: tables, stacks, flush state */
 
@@ -20,6 +23,11 @@ struct core_shared {
     _Atomic uint32_t idle;                /* 1: halted or about to be; a kick is needed */
     _Atomic uint32_t runnable; /* length of the run queue, for thieves and wake-ups to look at */
     _Atomic uint32_t online;   /* 1: the core is up and takes threads */
+    _Atomic uint32_t movable;  /* of the runnable ones, those that may run on another core too */
+    _Atomic uint32_t priority; /* of the thread that runs here; PRIORITIES: the idle thread */
+    _Atomic uint32_t changed;  /* 1: priority or affinity of a thread changed that is, or may be,
+                                  here:  look at all of them. With a kick */
+    _Atomic uint64_t barrier_seen; /* the last core_barrier_all that this core has answered */
 };
 
 struct core {
@@ -38,6 +46,8 @@ struct core {
     struct run_queue queue;
     struct timer_queue timers;
     uint64_t slice_end; /* monotonic ns at which equals take turns; 0: the thread is alone */
+    bool turn_over;     /* the slice has ended, or the thread yields: equals go first */
+    struct thread *switched_from; /* until the thread switched to has released it */
     struct core_machine *machine;
     struct shm_heartbeat *heartbeat; /* in the own section */
 

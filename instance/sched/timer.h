@@ -6,23 +6,30 @@
 
 #include "instance/spinlock.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+struct core;
 struct timer;
 typedef void (*timer_function_t)(struct timer *timer);
 
 struct timer {
     uint64_t deadline; /* platform_monotonic_ns */
     timer_function_t function;
-    struct core *core;                        /* whose queue it is in, or NULL */
+    _Atomic(struct core *) core;   /* whose queue it is in, or NULL */
+    _Atomic(struct core *) set_on; /* the core that set it last: where it may be running */
     struct timer *child, *sibling, *previous; /* pairing heap */
 };
 
 struct timer_queue {
     struct spinlock lock;
-    struct timer *first; /* earliest, the heap's root */
-    uint64_t armed;      /* what the hardware is set to; 0: off */
+    struct timer *first;             /* earliest, the heap's root */
+    _Atomic(struct timer *) running; /* whose function runs right now, or NULL */
+    uint64_t armed;                  /* what the hardware is set to; 0: off. Its own core's */
 };
+
+void timer_queue_init(struct timer_queue *queue);
 
 /* Sets `timer` (not set now) to run `function` at `deadline` on this core. */
 void timer_set(struct timer *timer, uint64_t deadline, timer_function_t function);
@@ -34,5 +41,11 @@ void timer_cancel_sync(struct timer *timer);
 
 /* From the timer interrupt: runs what is due and arms for what comes next. */
 void timer_run_due(void);
+
+/* Arms this core's hardware for its earliest deadline or the end of the time slice. Lazy: an
+ * earlier setting that nobody needs any more stays, and its interrupt arms anew. Exact: it is taken
+ * back (before a halt). Interrupts off. */
+void timer_arm_lazy(struct core *core);
+void timer_arm_exact(struct core *core);
 
 #endif

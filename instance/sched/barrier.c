@@ -1,0 +1,34 @@
+/* A memory barrier on all cores at once, for the system call membarrier: each other core is kicked
+ * and answers from the interrupt with the number of the last barrier it knows of. */
+#include "instance/sched/place.h"
+
+static _Atomic uint64_t barrier_wanted;
+
+void barrier_answer(struct core *core)
+{
+    /* Sequentially consistent. A core that leaves the idle state has cleared `idle` before this:
+     * who still saw it idle had raised barrier_wanted before, so it is seen here. */
+    atomic_store(&core->shared.barrier_seen, atomic_load(&barrier_wanted));
+}
+
+/* A halted core comes back through full fences, and through an interrupt's return. */
+static bool barrier_concerns(struct core *core, bool serialise)
+{
+    return core != core_self() && atomic_load(&core->shared.online) != 0 &&
+           (serialise || atomic_load(&core->shared.idle) == 0);
+}
+
+void core_barrier_all(bool serialise)
+{
+    uint64_t wanted = atomic_fetch_add(&barrier_wanted, 1) + 1;
+    for (uint32_t index = 0; index < core_count; index++)
+        if (barrier_concerns(&cores[index], serialise))
+            platform_core_kick(&cores[index]);
+    for (uint32_t index = 0; index < core_count; index++) {
+        struct core *core = &cores[index];
+        /* As short as the longest stretch that a kernel keeps its interrupts off. */
+        while (atomic_load(&core->shared.barrier_seen) < wanted &&
+               barrier_concerns(core, serialise))
+            platform_relax();
+    }
+}
