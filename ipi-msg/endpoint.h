@@ -15,7 +15,14 @@ struct ipi_link {
     struct shm_ring_writer writer;
     struct shm_ring_reader reader;
     bool writer_open, reader_open;
-    int error; /* 0, or why the link was closed (-EPROTO, -EPIPE) */
+    int error;           /* 0, or why the link was closed (-EPROTO, -EPIPE) */
+    bool reported;       /* ipi_receive has returned `error` */
+    uint64_t generation; /* of the peer's section that this link is with; 0: none seen yet */
+    uint64_t past;       /* a generation of the peer that is over (ipi_reset) */
+    const struct shm_section *section; /* the peer's, of `generation`; NULL: none, or closed */
+    const struct shm_port *peer_port;  /* its entry for this peer */
+    uint64_t ring_offset;              /* of the own ring to the peer; 0: none made yet */
+    uint32_t rings;                    /* made so far to the peer, in that same memory */
 };
 
 struct ipi_endpoint {
@@ -37,7 +44,8 @@ void ipi_endpoint_init(struct ipi_endpoint *endpoint, const struct shm_view *vie
 /* Sends one message and rings the peer's doorbell if it has armed. Makes the ring on first use.
  * Returns 0; -EAGAIN: full (the own port's sender_waiting is then set and the peer's next credits
  * ring this peer's doorbell, after which try again); -ENOMEM: no room for a ring in the section;
- * -EMSGSIZE; -EPIPE or -EPROTO: the link is closed; -EINVAL: no such peer. */
+ * -EMSGSIZE; -EPIPE or -EPROTO: the link is closed, and stays so until ipi_receive has said so;
+ * -EINVAL: no such peer. A peer that has not started yet finds the message when it does. */
 int ipi_send(struct ipi_endpoint *endpoint, uint32_t peer, uint16_t kind,
              const struct shm_piece *pieces, size_t count);
 

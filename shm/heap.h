@@ -14,8 +14,9 @@ struct shm_heap;
 /* Bytes of private memory that shm_heap_init needs to manage `size` bytes. */
 size_t shm_heap_overhead(uint64_t size);
 
-/* Manages [offset, offset + size) of a section (multiples of SHM_HEAP_GRAIN) with its bookkeeping
- * in `memory` (shm_heap_overhead(size) bytes, 16-byte aligned, the caller's to free). */
+/* Manages [offset, offset + size) of a section (multiples of SHM_HEAP_GRAIN, offset not 0) with its
+ * bookkeeping in `memory` (shm_heap_overhead(size) bytes, 16-byte aligned, the caller's to free).
+ */
 struct shm_heap *shm_heap_init(void *memory, uint64_t offset, uint64_t size);
 
 /* An extent of at least `length` bytes (1 or more) aligned to `alignment` (a power of two, 64 to

@@ -144,13 +144,16 @@ struct shm_port {
     _Alignas(SHM_LINE) _Atomic uint64_t ring_generation; /* of the section when the ring was made */
     _Atomic uint64_t ring_offset;                        /* of the first cell, in this section */
     _Atomic uint64_t ring_cells;                         /* a power of two, 16 to 65536 */
-    _Atomic uint32_t
-        sender_waiting;           /* 1: the sender sleeps until credits come; ring its doorbell */
-    _Atomic uint32_t sender_core; /* core index for that doorbell */
+    _Atomic uint32_t sender_waiting; /* odd: the sender sleeps until credits come, ring its
+                                        doorbell; the upper bits count how often it did */
+    _Atomic uint32_t sender_core;    /* core index for that doorbell */
+    _Atomic uint64_t ring_reader;    /* generation of the reader's section that the ring was made
+                                        for; 0: for the reader's first */
     /* As reader. */
     _Alignas(SHM_LINE) _Atomic uint64_t credit; /* cells of the other's ring read so far, in all */
     _Atomic uint64_t credit_generation;         /* the ring_generation that `credit` counts in */
-    _Atomic uint32_t armed;       /* 1: the reader sleeps (or is about to); ring its doorbell */
+    _Atomic uint32_t armed; /* odd: the reader sleeps (or is about to), ring its doorbell; the upper
+                               bits count how often it did */
     _Atomic uint32_t reader_core; /* core index for that doorbell */
     _Atomic uint64_t refused; /* ring_generation whose ring this reader closed (EPROTO); 0: none */
 };
@@ -189,15 +192,17 @@ struct shm_heartbeat {
 };
 
 /* The kernel's log: a byte stream that overwrites its oldest bytes. The bytes [end - size, end) are
- * the newest; a reader copies, then looks at `end` again and drops what was overwritten meanwhile.
+ * the newest; a reader copies, then looks at `writing` and drops what was overwritten meanwhile.
  * Lines end in '\n' and begin with '<level> seconds core:thread '. */
 struct shm_log {
     _Alignas(SHM_LINE) _Atomic uint64_t end; /* bytes ever written */
     uint64_t size;                           /* of `bytes`; a power of two */
+    _Atomic uint64_t writing; /* what `end` will be after the write under way; stored first */
     _Alignas(SHM_LINE) uint8_t bytes[];
 };
 
-/* In the boot loader's section, straight after its struct shm_section. */
+/* In the boot loader's section (the lagoon's last), straight after its struct shm_section, where
+ * shm_section_create leaves room for it. */
 struct shm_boot {
     _Atomic uint64_t
         clock_request;         /* not 0: the loader waits for header.clock.sequence to equal it */
@@ -214,8 +219,10 @@ uint64_t shm_section_size(uint32_t peers, uint32_t cores, uint64_t log, uint64_t
 
 /* Lays out an empty section in `base[0..size)`, zeroing all but the heap, and publishes
  * `generation` (not 0). `front` bytes at the start of the extent are left alone (section 0's
- * header); the struct shm_section then lies at the first line behind them. The heap gets all that
- * is left. Returns the section, or NULL when `size` is too small. Only the owner may call it. */
+ * header); the struct shm_section then lies at the first line behind them, while the section's
+ * offsets still count from `base`. The heap gets all that is left, from a page boundary on. Returns
+ * the section, or NULL when `size` is too small or an argument is out of range. Only the owner may
+ * call it. */
 struct shm_section *shm_section_create(void *base, uint64_t size, uint64_t front, uint32_t peer,
                                        uint32_t peers, uint32_t cores, uint64_t log,
                                        uint64_t generation);
@@ -246,13 +253,24 @@ struct shm_section *shm_view_section(const struct shm_view *view, uint32_t peer,
 const void *shm_view_bytes(const struct shm_view *view, uint32_t peer, uint64_t offset,
                            uint64_t length);
 
+/* The owner's own section at `offset`, to write to; NULL when it does not lie inside. Section
+ * offsets count from the extent's start, which for section 0 is not where its struct shm_section
+ * lies. */
+void *shm_view_own(const struct shm_view *view, uint64_t offset, uint64_t length);
+
+/* The port that `peer` keeps for its pair with `other`, or NULL when the section's table of ports
+ * is not sound. `section` is what shm_view_section returned for `peer`. */
+struct shm_port *shm_view_port(const struct shm_view *view, const struct shm_section *section,
+                               uint32_t peer, uint32_t other);
+
 /* Writes to the owner's log ring; any thread of the owner, callers serialise. Never blocks. */
 void shm_log_write(struct shm_log *log, const char *bytes, size_t length);
 
 /* Copies what came since *position (updated) into `out`, at most `capacity` bytes; returns the
  * count. *lost is set to the number of bytes that were overwritten before they could be read.
- * `limit` is the room that the reader knows the log's extent to have (untrusted `size` is checked
- * against it). */
+ * `limit` is the room that the reader knows there to be from the struct's start on, in bytes
+ * (untrusted `size` is checked against it; a log that is not sound reads as empty). A log that has
+ * begun anew, because its instance did, is read from its beginning. */
 size_t shm_log_read(const struct shm_log *log, uint64_t limit, uint64_t *position, char *out,
                     size_t capacity, uint64_t *lost);
 

@@ -42,6 +42,9 @@ struct shm_ring_writer {
     uint64_t head;   /* cells written so far */
     uint64_t credit; /* the reader's credit as last seen, checked */
     uint64_t generation;
+    bool waiting;          /* port->sender_waiting is odd */
+    uint32_t rung;         /* the reader's arming that has been answered with a doorbell, */
+    uint32_t rung_skipped; /* and messages sent since, while it still stands */
     struct shm_port *port; /* own section: entry of the reader */
     const struct shm_port
         *reader_port; /* reader's section: entry of this peer; NULL until it exists */
@@ -53,7 +56,8 @@ struct shm_ring_reader {
     uint64_t tail;     /* cells read so far */
     uint64_t returned; /* credit last published */
     uint64_t generation;
-    struct shm_port *port;              /* own section: entry of the sender */
+    uint32_t answered;     /* the sender's waiting that has been answered with credits */
+    struct shm_port *port; /* own section: entry of the sender */
     const struct shm_port *sender_port; /* sender's section: entry of this peer */
 };
 
@@ -66,8 +70,9 @@ void shm_ring_writer_create(struct shm_ring_writer *writer, struct shm_port *por
                             uint64_t offset, uint64_t count, uint64_t generation);
 
 /* Binds to the ring that `sender_port` announces. `bytes`/`size`: the sender's whole section as
- * mapped here. Returns 0; -EAGAIN: no ring there yet; -EPROTO: the announcement is not sound, or
- * this generation has been refused before. */
+ * mapped here. Returns 0; -EAGAIN: no ring there yet, or one that was bound to before (whose place
+ * in the stream is lost); -EPROTO: the announcement is not sound, or this generation has been
+ * refused before. */
 int shm_ring_reader_open(struct shm_ring_reader *reader, struct shm_port *port,
                          const struct shm_port *sender_port, const uint8_t *bytes, uint64_t size);
 
@@ -80,18 +85,36 @@ int shm_ring_send(struct shm_ring_writer *writer, uint16_t kind, const struct sh
 /* Room for one message of `length` payload bytes right now? */
 bool shm_ring_can_send(struct shm_ring_writer *writer, size_t length);
 
-/* After a send: full fence, then whether the reader has armed; *core is its doorbell core. */
-bool shm_ring_reader_armed(const struct shm_ring_writer *writer, uint32_t *core);
+/* After a send: full fence, then whether the reader has armed and its doorbell is to be rung, on
+ * *core (untrusted). True once for each arming, and again after every SHM_RING_AGAIN messages, in
+ * case that doorbell was lost. */
+bool shm_ring_reader_armed(struct shm_ring_writer *writer, uint32_t *core);
+#define SHM_RING_AGAIN 16
 
-/* Takes the next message: copies it to `buffer`. Returns 1 with *kind and *length set; 0: none
- * there; -EMSGSIZE: longer than `capacity` (message left in place, *length set); -EPROTO: the ring
- * is not sound, and has been refused in `port`; -EPIPE: the sender's ring is of another generation
- * now. *credit_due is set when credits were returned and the sender waits for them: ring its
- * doorbell. */
+/* After -EAGAIN: announces that this peer waits for credits, its doorbell on `core`, then looks
+ * once more. True when a message of `length` bytes fits after all (or the ring is broken): send
+ * again; false: sleep until the doorbell. The next send that succeeds takes the announcement back.
+ */
+bool shm_ring_sender_wait(struct shm_ring_writer *writer, size_t length, uint32_t core);
+
+/* Arms `port` (own section): the peer's next message rings `core`. The caller then makes a full
+ * fence (shm_fence) and looks with shm_ring_pending before it sleeps. */
+void shm_port_arm(struct shm_port *port, uint32_t core);
+void shm_port_disarm(struct shm_port *port);
+
+/* Takes the next message: copies it to `buffer`, of which up to `capacity` bytes may change.
+ * Returns 1 with *kind and *length set; 0: none there; -EMSGSIZE: longer than `capacity` (message
+ * left in place, *length set); -EPROTO: the ring is not sound, and has been refused in `port`;
+ * -EPIPE: the sender's ring is of another generation now. *credit_due is set when credits were
+ * returned and the sender waits for them: ring its doorbell. */
 int shm_ring_receive(struct shm_ring_reader *reader, uint16_t *kind, void *buffer, size_t capacity,
                      size_t *length, bool *credit_due);
 
-/* Is a message there? Also true when the ring is broken, so that the caller comes and sees. */
+/* Is a message there? Also true when the ring is broken, or the sender waits for credits that are
+ * due, so that the caller comes and sees. */
 bool shm_ring_pending(const struct shm_ring_reader *reader);
+
+/* Closes the ring for good, as shm_ring_receive does for one that is not sound. */
+void shm_ring_refuse(struct shm_ring_reader *reader);
 
 #endif
