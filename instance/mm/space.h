@@ -19,7 +19,10 @@ struct area_source {
 int space_init(void);
 
 /* mmap with a source. `source` may be NULL (anonymous). `offset`: of the area's start in the
- * source. Returns the address or a negative errno value. */
+ * source, a multiple of PAGE_SIZE or, for a source that is not mapped in place, any. The source's
+ * bytes and `name` must stay for ever. Writable memory is counted against the partition and may get
+ * -ENOMEM, unless it is MAP_NORESERVE or MAP_STACK: stacks are to be mapped so. Returns the address
+ * or a negative errno value. */
 int64_t space_map(uint64_t address, uint64_t length, int protection, int flags,
                   const struct area_source *source, uint64_t offset, const char *name);
 int space_unmap(uint64_t address, uint64_t length);
@@ -28,6 +31,13 @@ int64_t space_remap(uint64_t address, uint64_t old_length, uint64_t new_length, 
                     uint64_t new_address);
 int space_advise(uint64_t address, uint64_t length, int advice);
 int space_mincore(uint64_t address, uint64_t length, uint8_t *vector); /* vector: kernel memory */
+/* Is every page of [address, +length) in some area? */
+bool space_is_mapped(uint64_t address, uint64_t length);
+/* mlock: makes the range present; nothing is ever taken from memory, so it stays. munlock is then
+ * space_is_mapped. -ENOMEM: holes, or not enough memory (checked before any page is brought in). */
+int space_lock(uint64_t address, uint64_t length);
+/* mlockall with MCL_*, and munlockall with 0: all of the present areas, and/or all to come. */
+int space_lock_all(int flags);
 uint64_t space_brk(uint64_t address);       /* as the raw system call: returns the break */
 void space_set_brk_start(uint64_t address); /* end of the program's data, for the loader */
 

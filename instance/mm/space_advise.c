@@ -1,0 +1,155 @@
+/* madvise and mincore: what the program says and asks about pages, not about areas. */
+#include "instance/mm/space_internal.h"
+
+#include "instance/platform/platform.h"
+
+#include <asm/errno.h>
+#include <linux/mman.h>
+
+/* Newer than the headers that some builds have. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* Takes the pages in [start, end), a part of one area, away. 0 or -ENOMEM. */
+static int drop_pages(struct area *area, uint64_t start, uint64_t end)
+{
+    uint64_t released = 0;
+    int error = platform_unmap(start, end - start, space_release, &released);
+    if (error)
+        return error;
+    space_area_emptied(area, released);
+    if (start <= area->touched_low && area->touched_high <= end)
+        area->touched_low = area->touched_high = 0;
+    space.changes++;
+    return 0;
+}
+
+/* May `advice` be given for this area? 0 or -EINVAL. */
+static int check_area(const struct area *area, int advice)
+{
+    bool shared = (area->flags & MAP_TYPE) == MAP_SHARED;
+    switch (advice) {
+    case MADV_FREE:
+    case MADV_WIPEONFORK:
+        return shared || area->source.bytes ? -EINVAL : 0;
+    case MADV_REMOVE:
+        return shared && (area->protection & PROT_WRITE) ? 0 : -EINVAL;
+    default:
+        return 0;
+    }
+}
+
+/* Carries out `advice` for [start, end), a part of one area (all of it where areas are changed). */
+static int advise_area(struct area *area, uint64_t start, uint64_t end, int advice)
+{
+    switch (advice) {
+    case MADV_DONTNEED:
+        /* What is shared keeps its content, as the file behind it would on Linux. */
+        return (area->flags & MAP_TYPE) == MAP_SHARED ? 0 : drop_pages(area, start, end);
+    case MADV_FREE: /* the program may find zeros there at once */
+    case MADV_REMOVE:
+        return drop_pages(area, start, end);
+    case MADV_HUGEPAGE:
+        area->advice = ADVICE_HUGE;
+        break;
+    case MADV_NOHUGEPAGE:
+        area->advice = ADVICE_NO_HUGE;
+        break;
+    default: /* of forks, dumps and read-ahead, of which there are none */
+        return 0;
+    }
+    space.changes++;
+    return 0;
+}
+
+static int advise_locked(uint64_t start, uint64_t end, int advice)
+{
+    bool changes_areas = advice == MADV_HUGEPAGE || advice == MADV_NOHUGEPAGE;
+    int error = changes_areas ? space_cut(start, end) : 0;
+    struct area *area = area_tree_find(&space.areas, start);
+    for (; !error && area && area->start < end; area = area_tree_next(area)) {
+        error = check_area(area, advice);
+        if (!error)
+            error = advise_area(area, area->start > start ? area->start : start,
+                                area->end < end ? area->end : end, advice);
+    }
+    if (changes_areas)
+        space_merge(start, end);
+    /* As on Linux: what is mapped has had its advice, and then the holes are reported. */
+    return !error && !space_is_covered(start, end) ? -ENOMEM : error;
+}
+
+/* Fills the range; Linux's errors for it differ from a fault's. */
+static int advise_populate(uint64_t start, uint64_t end, enum space_fault access)
+{
+    int error = space_populate(start, end - start, access);
+    if (error == -EACCES)
+        return -EINVAL;
+    return error ? -ENOMEM : 0;
+}
+
+static bool is_known(int advice)
+{
+    switch (advice) {
+    case MADV_NORMAL:
+    case MADV_RANDOM:
+    case MADV_SEQUENTIAL:
+    case MADV_WILLNEED:
+    case MADV_DONTNEED:
+    case MADV_FREE:
+    case MADV_REMOVE:
+    case MADV_DONTFORK:
+    case MADV_DOFORK:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE:
+        return true;
+    default: /* MADV_MERGEABLE and the like: as from a Linux that was built without them */
+        return false;
+    }
+}
+
+int space_advise(uint64_t address, uint64_t length, int advice)
+{
+    uint64_t end;
+    if (!is_known(advice) || (address & (PAGE_SIZE - 1)) || page_up(length) < length)
+        return -EINVAL;
+    if (!length)
+        return 0;
+    if (space_check_range(address, length, &end))
+        return -ENOMEM;
+    if (advice == MADV_POPULATE_READ)
+        return advise_populate(address, end, SPACE_FAULT_READ);
+    if (advice == MADV_POPULATE_WRITE)
+        return advise_populate(address, end, SPACE_FAULT_WRITE);
+    spin_lock(&space.lock);
+    int error = advise_locked(address, end, advice);
+    spin_unlock(&space.lock);
+    return error;
+}
+
+int space_mincore(uint64_t address, uint64_t length, uint8_t *vector)
+{
+    uint64_t end;
+    if (address & (PAGE_SIZE - 1))
+        return -EINVAL;
+    if (space_check_range(address, length, &end))
+        return -ENOMEM;
+    if (!length)
+        return 0;
+    spin_lock(&space.lock);
+    bool covered = space_is_covered(address, end);
+    for (uint64_t page = address; covered && page < end; page += PAGE_SIZE)
+        *vector++ = platform_lookup(page, NULL) != UINT64_MAX;
+    spin_unlock(&space.lock);
+    return covered ? 0 : -ENOMEM;
+}

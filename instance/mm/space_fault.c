@@ -1,0 +1,272 @@
+/* Page faults: what the page at an address is to hold, and its mapping.
+ *
+ * The lock is never held while a page is cleared or copied. So a fault is a plan made under the
+ * lock, a frame filled without it, and the mapping under it again, for which the plan must still be
+ * the same: another core may have mapped the page meanwhile, or have unmapped the area. */
+#include "instance/mm/space_internal.h"
+
+#include "instance/mm/reclaim.h"
+#include "instance/platform/platform.h"
+#include "instance/string.h"
+
+#include <asm/errno.h>
+#include <linux/mman.h>
+
+/* Pages that are cleared together for one fault, where memory is plenty: on most first touches the
+ * neighbours follow, and a fault costs more than clearing a page. */
+#define AROUND_ORDER 2
+/* File pages that are mapped in place around a fault: nothing is copied. */
+#define IN_PLACE_WINDOW (UINT64_C(256) << 10)
+
+/* A block of frames to be filled and mapped. */
+struct plan {
+    uint64_t start; /* program address */
+    unsigned order;
+    unsigned protection; /* PLATFORM_* */
+    const uint8_t *from; /* copied to its begin, or NULL; the rest is zero */
+    uint64_t from_length;
+    bool replaces; /* a page mapped in place, which is to become the program's own */
+};
+
+static bool is_same_plan(const struct plan *one, const struct plan *other)
+{
+    return one->start == other->start && one->order == other->order &&
+           one->protection == other->protection && one->from == other->from &&
+           one->from_length == other->from_length && one->replaces == other->replaces;
+}
+
+static bool is_permitted(int protection, unsigned access)
+{
+    if ((access & SPACE_FAULT_WRITE) && !(protection & PROT_WRITE))
+        return false;
+    if ((access & SPACE_FAULT_EXECUTE) && !(protection & PROT_EXEC))
+        return false;
+    return protection != PROT_NONE; /* on x86 what can be written or executed can be read */
+}
+
+static bool is_mapped(uint64_t page)
+{
+    return platform_lookup(page, NULL) != UINT64_MAX;
+}
+
+/* Is [start, +length) inside the area, filled with zeros, and nothing of it mapped yet? `from`, in
+ * it, is not mapped. */
+static bool is_blank(const struct area *area, uint64_t start, uint64_t length, uint64_t from)
+{
+    if (start < area->start || length > area->end - start)
+        return false;
+    if (area->source.bytes && area->offset + (start - area->start) < area->source.size)
+        return false;
+    if (start >= area->touched_high || start + length <= area->touched_low)
+        return true;
+    /* Outwards: a page that is mapped is most likely a near one. */
+    uint64_t below = from, above = from + PAGE_SIZE;
+    while (below > start || above < start + length) {
+        if (below > start && is_mapped(below -= PAGE_SIZE))
+            return false;
+        if (above < start + length) {
+            if (is_mapped(above))
+                return false;
+            above += PAGE_SIZE;
+        }
+    }
+    return true;
+}
+
+static bool is_large_wanted(const struct area *area, uint64_t page)
+{
+    uint64_t total = frame_bytes_total(), available = frame_bytes_free();
+    if (area->advice & ADVICE_NO_HUGE)
+        return false;
+    if (!(area->advice & ADVICE_HUGE)) {
+        /* Stacks are touched at one end; and a program that may soon need its last pages shall not
+         * lose them to the untouched rest of a large one. */
+        if ((area->flags & (MAP_STACK | MAP_GROWSDOWN)) || total < SPACE_AMPLE_MEMORY ||
+            available < total / 4 + LARGE_PAGE_SIZE)
+            return false;
+    }
+    return is_blank(area, page & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE, page);
+}
+
+/* How many zeroed pages this fault is worth: an order. */
+static unsigned zero_order(const struct area *area, uint64_t page, unsigned order_limit)
+{
+    if (order_limit >= LARGE_PAGE_ORDER && is_large_wanted(area, page))
+        return LARGE_PAGE_ORDER;
+    uint64_t around = PAGE_SIZE << AROUND_ORDER;
+    if (order_limit >= AROUND_ORDER && frame_bytes_free() >= frame_bytes_total() / 4 &&
+        is_blank(area, page & ~(around - 1), around, page))
+        return AROUND_ORDER;
+    return 0;
+}
+
+/* Maps the file's pages around `page`, which is not mapped, in place; sets *present_end. */
+static int map_in_place(struct area *area, uint64_t page, uint64_t *present_end)
+{
+    uint64_t low = page & ~(IN_PLACE_WINDOW - 1), high = low + IN_PLACE_WINDOW;
+    uint64_t source_end = area->start + page_down(area->source.size - area->offset);
+    if (low < area->start)
+        low = area->start;
+    if (high > area->end)
+        high = area->end;
+    if (high > source_end)
+        high = source_end;
+    uint64_t start = page, end = page + PAGE_SIZE;
+    while (start > low && !is_mapped(start - PAGE_SIZE))
+        start -= PAGE_SIZE;
+    while (end < high && !is_mapped(end))
+        end += PAGE_SIZE;
+    unsigned protection = space_platform_protection(area->protection) & ~(unsigned)PLATFORM_WRITE;
+    uint64_t physical = area->source.physical + area->offset + (start - area->start);
+    int error = platform_map(start, physical, end - start, protection);
+    if (error)
+        return error;
+    space_area_touched(area, start, end - start);
+    space.changes++;
+    *present_end = end;
+    return 0;
+}
+
+/* What is to be done about `page`; the lock is held. 1: carry out *plan; 0: it is present now up to
+ * *present_end; or an error of space_handle_fault. */
+static int examine(uint64_t page, unsigned access, unsigned order_limit, struct plan *plan,
+                   uint64_t *present_end)
+{
+    struct area *area = area_tree_find(&space.areas, page);
+    if (!area || area->start > page)
+        return -EFAULT;
+    if (!is_permitted(area->protection, access))
+        return -EACCES;
+
+    const struct area_source *source = &area->source;
+    uint64_t offset = area->offset + (page - area->start);
+    bool from_source = source->bytes && offset < source->size;
+    *plan = (struct plan){.start = page, .protection = space_platform_protection(area->protection)};
+    *present_end = page + PAGE_SIZE;
+
+    unsigned present;
+    uint64_t physical = platform_lookup(page, &present);
+    if (physical != UINT64_MAX) {
+        bool in_place = space_is_in_place(area, page, physical);
+        if (!in_place || !(access & SPACE_FAULT_WRITE)) {
+            /* Another core was faster, or mprotect left the opening to us (space_protect.c). */
+            unsigned wanted = plan->protection & ~(in_place ? (unsigned)PLATFORM_WRITE : 0u);
+            return present == wanted ? 0 : platform_protect(page, PAGE_SIZE, wanted);
+        }
+        plan->replaces = true;
+    } else if (from_source && !(access & SPACE_FAULT_WRITE) && source->physical != UINT64_MAX &&
+               !((source->physical + offset) & (PAGE_SIZE - 1)) &&
+               source->size - offset >= PAGE_SIZE) {
+        return map_in_place(area, page, present_end);
+    }
+
+    if (from_source) {
+        uint64_t left = source->size - offset;
+        plan->from = source->bytes + offset;
+        plan->from_length = left < PAGE_SIZE ? left : PAGE_SIZE;
+    } else {
+        plan->order = zero_order(area, page, order_limit);
+        plan->start = page & ~((PAGE_SIZE << plan->order) - 1);
+        *present_end = plan->start + (PAGE_SIZE << plan->order);
+    }
+    return 1;
+}
+
+static void fill(const struct plan *plan, uint64_t physical)
+{
+    uint8_t *bytes = (uint8_t *)(platform_direct_base + physical);
+    if (!plan->from) {
+        frame_clear(bytes, PAGE_SIZE << plan->order);
+        return;
+    }
+    memcpy(bytes, plan->from, plan->from_length);
+    memset(bytes + plan->from_length, 0, PAGE_SIZE - plan->from_length);
+}
+
+/* Maps the filled block, whose plan holds; the lock is held. 0 or -ENOMEM. */
+static int install(const struct plan *plan, uint64_t physical)
+{
+    uint64_t length = PAGE_SIZE << plan->order;
+    struct area *area = area_tree_find(&space.areas, plan->start);
+    if (plan->replaces) {
+        /* Other cores must not go on reading the file's page once this one can write its copy. */
+        int error = platform_unmap(plan->start, length, space_release, NULL);
+        if (error)
+            return error;
+    }
+    space.changes++;
+    int error = platform_map(plan->start, physical, length, plan->protection);
+    if (error)
+        return error;
+    space_area_touched(area, plan->start, length);
+    space_area_filled(area, length);
+    return 0;
+}
+
+/* One try. Returns 1: try again, things have changed; otherwise as space_handle_fault. */
+static int try_fault(uint64_t page, unsigned access, unsigned *order_limit, uint64_t *present_end)
+{
+    struct plan plan, again;
+    spin_lock(&space.lock);
+    uint64_t changes = space.changes;
+    int result = examine(page, access, *order_limit, &plan, present_end);
+    spin_unlock(&space.lock);
+    if (result <= 0)
+        return result;
+
+    uint64_t frame = frame_alloc(plan.order, FRAME_PROGRAM);
+    if (frame == FRAME_NONE) {
+        if (!plan.order)
+            return -ENOMEM;
+        *order_limit = plan.order - 1;
+        return 1;
+    }
+    fill(&plan, frame);
+
+    spin_lock(&space.lock);
+    if (space.changes != changes) {
+        result = examine(page, access, *order_limit, &again, present_end);
+        if (result == 1 && !is_same_plan(&plan, &again))
+            result = 2;
+    }
+    int error = result == 1 ? install(&plan, frame) : 0;
+    spin_unlock(&space.lock);
+    if (result == 1 && !error)
+        return 0;
+    frame_free(frame, plan.order, FRAME_PROGRAM);
+    if (error)
+        return error;
+    return result == 2 ? 1 : result;
+}
+
+int space_fault_in(uint64_t address, unsigned access, uint64_t *present_end)
+{
+    unsigned order_limit = LARGE_PAGE_ORDER;
+    for (;;) {
+        /* Ends: each further turn either follows a change by another core, or asks for less. */
+        int result = try_fault(page_down(address), access, &order_limit, present_end);
+        if (result == -ENOMEM && kernel_stack_reclaim())
+            continue;
+        if (result <= 0)
+            return result;
+    }
+}
+
+int space_handle_fault(uint64_t address, enum space_fault access)
+{
+    uint64_t present_end;
+    return space_fault_in(address, access, &present_end);
+}
+
+int space_populate(uint64_t address, uint64_t length, enum space_fault access)
+{
+    if (address > PROGRAM_TOP || length > PROGRAM_TOP - address)
+        return -EFAULT;
+    uint64_t end = address + length;
+    for (uint64_t at = address; at < end;) {
+        int error = space_fault_in(at, access, &at);
+        if (error)
+            return error;
+    }
+    return 0;
+}
