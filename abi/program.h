@@ -10,4 +10,11 @@
  */
 #define PROGRAM_PIE_BASE UINT64_C(0x555555554000)
 
+/* The same for an executable whose most demanding segment is aligned to `alignment` bytes (a power
+ * of two): lower where that is more than a page. */
+static inline uint64_t program_pie_base(uint64_t alignment)
+{
+    return alignment > 4096 ? PROGRAM_PIE_BASE & ~(alignment - 1) : PROGRAM_PIE_BASE;
+}
+
 #endif

@@ -37,12 +37,21 @@ static inline uint64_t syscall_arg5(const struct trap_frame *frame)
     return frame->r9;
 }
 
+/* Makes the counters; `trace` turns --strace on. Returns 0 or -ENOMEM. Before the first call. */
+int syscall_init(bool trace);
+
+/* Brings the section's count of calls up to date. Any context. */
+void syscall_publish_counts(void);
+
 /* From the entry stub, interrupts on: does call number frame->error with frame's arguments and
  * stores the result in frame->rax. */
 void syscall_dispatch(struct trap_frame *frame);
 
 /* Does the current thread have a signal to take? Looked at on every way back to the program. */
 bool signal_deliverable(void);
+/* The call in the current frame returned one of restart.h's values, which the program must not see:
+ * has signal_deliver called on the way back, even when the signal has gone elsewhere. */
+void signal_note_restart(void);
 /* Takes it: changes *frame so that the program continues in its handler, or ends the instance.
  * Interrupts on; sets up the frame on the program's stack. */
 void signal_deliver(struct trap_frame *frame);

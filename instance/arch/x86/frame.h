@@ -14,5 +14,8 @@ struct trap_frame {
 _Static_assert(sizeof(struct trap_frame) == 22 * 8, "entry.asm builds this frame");
 
 #define TRAP_SYSCALL UINT64_C(256)
+/* rt_sigreturn replaced all registers: return with iretq and restore every one of them, also RCX
+ * and R11, which a system call may change. */
+#define TRAP_RESTORED UINT64_C(257)
 
 #endif

@@ -1,0 +1,49 @@
+/* What the lines of abi/linux/calls.def say about the arguments of a system call: enough to print
+ * a call as strace does. */
+#ifndef ABI_LINUX_CALLS_H
+#define ABI_LINUX_CALLS_H
+
+#define LINUX_CALL_COUNT 451 /* numbers 0..450: Linux 6.1 */
+#define LINUX_CALL_ARGUMENTS 6
+
+enum linux_argument {
+    LINUX_ARGUMENT_NONE = 0,   /* behind the last one */
+    LINUX_ARGUMENT_FD,         /* file descriptor, or AT_FDCWD */
+    LINUX_ARGUMENT_PATH,       /* NUL-terminated string */
+    LINUX_ARGUMENT_BUFFER_IN,  /* bytes that the program gives; the next argument is their count */
+    LINUX_ARGUMENT_BUFFER_OUT, /* bytes that the call fills in; the result is their count */
+    LINUX_ARGUMENT_VECTOR,     /* struct iovec[]; the next argument is their count */
+    LINUX_ARGUMENT_SIZE,       /* size_t, decimal */
+    LINUX_ARGUMENT_OFFSET,     /* off_t, decimal, signed, 64 bits */
+    LINUX_ARGUMENT_INTEGER,    /* int, decimal, signed */
+    LINUX_ARGUMENT_UNSIGNED,   /* unsigned int, decimal */
+    LINUX_ARGUMENT_HEX,        /* flags and the like */
+    LINUX_ARGUMENT_MODE,       /* octal */
+    LINUX_ARGUMENT_ADDRESS,    /* an address that is a value, not pointed through */
+    LINUX_ARGUMENT_POINTER,    /* of a struct that strace shows as an address */
+    LINUX_ARGUMENT_OPEN_FLAGS,
+    LINUX_ARGUMENT_PROTECTION, /* PROT_* */
+    LINUX_ARGUMENT_MAP_FLAGS,  /* MAP_* */
+    LINUX_ARGUMENT_SIGNAL,     /* by name */
+    LINUX_ARGUMENT_SIGNAL_SET, /* sigset_t of 8 bytes */
+    LINUX_ARGUMENT_TIMESPEC,   /* struct timespec that the program gives */
+    LINUX_ARGUMENT_FUTEX,      /* futex operation */
+};
+
+/* The names of a line's arguments, made into the enumerators above: `{LINUX_ARGUMENTS(FD, SIZE)}`
+ * initialises an array. Up to six, or none. */
+#define LINUX_ARGUMENTS(...)                                                                       \
+    LINUX_ARGUMENTS_PICK(0, ##__VA_ARGS__, LINUX_ARGUMENTS_6, LINUX_ARGUMENTS_5,                   \
+                         LINUX_ARGUMENTS_4, LINUX_ARGUMENTS_3, LINUX_ARGUMENTS_2,                  \
+                         LINUX_ARGUMENTS_1, LINUX_ARGUMENTS_0)                                     \
+    (__VA_ARGS__)
+#define LINUX_ARGUMENTS_PICK(zero, a, b, c, d, e, f, chosen, ...) chosen
+#define LINUX_ARGUMENTS_0() LINUX_ARGUMENT_NONE
+#define LINUX_ARGUMENTS_1(a) LINUX_ARGUMENT_##a
+#define LINUX_ARGUMENTS_2(a, b) LINUX_ARGUMENT_##a, LINUX_ARGUMENT_##b
+#define LINUX_ARGUMENTS_3(a, b, c) LINUX_ARGUMENTS_2(a, b), LINUX_ARGUMENT_##c
+#define LINUX_ARGUMENTS_4(a, b, c, d) LINUX_ARGUMENTS_2(a, b), LINUX_ARGUMENTS_2(c, d)
+#define LINUX_ARGUMENTS_5(a, b, c, d, e) LINUX_ARGUMENTS_4(a, b, c, d), LINUX_ARGUMENT_##e
+#define LINUX_ARGUMENTS_6(a, b, c, d, e, f) LINUX_ARGUMENTS_4(a, b, c, d), LINUX_ARGUMENTS_2(e, f)
+
+#endif
