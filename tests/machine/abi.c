@@ -8,7 +8,8 @@
 #include <time.h>
 
 /* Runs both, with glibc and with musl, and compares standard output and status. */
-static void compare(const char *platform, const char *program, const char *cores, char **words)
+static void compare(const char *platform, const char *program, const char *cores,
+                    const char *const *words)
 {
     static const char *const builds[] = {"", "-musl-pie"};
 
@@ -18,7 +19,7 @@ static void compare(const char *platform, const char *program, const char *cores
 
         snprintf(name, sizeof(name), "%s%s", program, builds[i]);
         command_add(&command, "--quiet", "-c", cores, program_path(name), NULL);
-        for (char **word = words; word && *word; word++)
+        for (const char *const *word = words; word && *word; word++)
             command_add(&command, *word, NULL);
         struct outcome native = run_native(program_path(name), words, NULL);
         struct outcome outcome = run_expecting(&command, native.status);

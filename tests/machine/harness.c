@@ -76,10 +76,10 @@ struct command atoll_run(const char *platform)
     return command;
 }
 
-struct child child_start(const struct command *command, char *const *environment)
+struct child child_start(const struct command *command, const char *const *environment)
 {
     static char path[4096];
-    char *minimal[] = {path, NULL};
+    const char *minimal[] = {path, NULL};
     struct child child = {.started = now()};
     int out[2], err[2];
 
@@ -101,7 +101,7 @@ struct child child_start(const struct command *command, char *const *environment
         dup2(out[1], 1);
         dup2(err[1], 2);
         execve(command->words[0], (char *const *)command->words,
-               environment ? environment : minimal);
+               (char *const *)(environment ? environment : minimal));
         fprintf(stderr, "%s: %s\n", command->words[0], strerror(errno));
         _exit(127);
     }
@@ -240,7 +240,7 @@ struct outcome child_finish(struct child *child, double seconds)
     return *outcome;
 }
 
-struct outcome run_command(const struct command *command, char *const *environment)
+struct outcome run_command(const struct command *command, const char *const *environment)
 {
     struct child child = child_start(command, environment);
     struct outcome outcome = child_finish(&child, USUAL_LIMIT);
@@ -268,10 +268,11 @@ struct outcome run_expecting(const struct command *command, int status)
     return outcome;
 }
 
-struct outcome run_native(const char *program, char *const *arguments, char *const *environment)
+struct outcome run_native(const char *program, const char *const *arguments,
+                          const char *const *environment)
 {
     struct command command = {.count = 0};
-    char *none[] = {NULL};
+    const char *none[] = {NULL};
 
     command_add(&command, program, NULL);
     for (; arguments && *arguments; arguments++)

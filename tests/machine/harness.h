@@ -55,7 +55,7 @@ const char *app_path(const char *name);
 struct command atoll_run(const char *platform);
 
 /* Starts a command with this environment (NULL: only PATH). Standard input is empty. */
-struct child child_start(const struct command *command, char *const *environment);
+struct child child_start(const struct command *command, const char *const *environment);
 /* Reads until what the child wrote to standard output or error has `text` in it; fails the test
  * when it ends or `seconds` pass before. */
 void child_wait_for(struct child *child, const char *text, double seconds);
@@ -63,11 +63,12 @@ void child_wait_for(struct child *child, const char *text, double seconds);
 struct outcome child_finish(struct child *child, double seconds);
 
 /* The whole of it, with the usual limit. Also checks that nothing was left behind. */
-struct outcome run_command(const struct command *command, char *const *environment);
+struct outcome run_command(const struct command *command, const char *const *environment);
 /* As run_command, and fails the test unless the status is this one. */
 struct outcome run_expecting(const struct command *command, int status);
 /* A test program natively, on Linux. */
-struct outcome run_native(const char *program, char *const *arguments, char *const *environment);
+struct outcome run_native(const char *program, const char *const *arguments,
+                          const char *const *environment);
 
 /* Fails the test if a process that the test started, directly or not, is still there after a second
  * (then it is killed), or files named like Atoll's in /tmp, /dev/shm and the like. */

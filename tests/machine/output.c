@@ -12,7 +12,7 @@
 
 static struct outcome native_output(const char *seed)
 {
-    char *words[] = {TEN_MIB, (char *)seed, NULL};
+    const char *words[] = {TEN_MIB, seed, NULL};
 
     return run_native(program_path("output"), words, NULL);
 }
@@ -86,7 +86,7 @@ MACHINE_TEST(output, reader_is_slow)
     struct child child = child_start(&command, NULL);
     usleep(1500000);
     struct outcome outcome = child_finish(&child, 60);
-    char *words[] = {"2000000", "9", NULL};
+    const char *words[] = {"2000000", "9", NULL};
     struct outcome native = run_native(program_path("output"), words, NULL);
     cr_expect_eq(outcome.status, 0);
     expect_bytes("slowly read", outcome.out, outcome.out_length, native.out, native.out_length);

@@ -131,10 +131,11 @@ MACHINE_TEST(start, four_megabytes_are_enough_for_hello)
 /* The same words and the same environment as on Linux, byte for byte. */
 MACHINE_TEST(start, arguments_and_environment)
 {
-    char *words[] = {"plain", "",   "two words", "quote\"'\\", "\xc3\xa4\xe2\x82\xac",
-                     "-n",    "--", "a=b",       "$HOME",      "tab\there",
-                     NULL};
-    char *environment[] = {"EMPTY=", "ONE=1", "SPACES= a b ", "EQUALS=a=b=c", "_x=\xc3\xa4", NULL};
+    const char *words[] = {"plain", "",   "two words", "quote\"'\\", "\xc3\xa4\xe2\x82\xac",
+                           "-n",    "--", "a=b",       "$HOME",      "tab\there",
+                           NULL};
+    const char *environment[] = {"EMPTY=",       "ONE=1",       "SPACES= a b ",
+                                 "EQUALS=a=b=c", "_x=\xc3\xa4", NULL};
     static const char *const builds[] = {"arguments", "arguments-musl-pie"};
 
     for (size_t i = 0; i < 2; i++) {
@@ -142,10 +143,10 @@ MACHINE_TEST(start, arguments_and_environment)
         struct command command = atoll_run(platform);
 
         command_add(&command, "--quiet", NULL);
-        for (char **entry = environment; *entry; entry++)
+        for (const char **entry = environment; *entry; entry++)
             command_add(&command, "-e", *entry, NULL);
         command_add(&command, program, NULL);
-        for (char **word = words; *word; word++)
+        for (const char **word = words; *word; word++)
             command_add(&command, *word, NULL);
         struct outcome outcome = run_expecting(&command, 0);
         struct outcome native = run_native(program, words, environment);
@@ -155,18 +156,16 @@ MACHINE_TEST(start, arguments_and_environment)
 
 MACHINE_TEST(start, long_arguments)
 {
-    char *words[] = {malloc(100001), malloc(30001), NULL};
+    static char first[100001], second[30001];
+    const char *words[] = {first, second, NULL};
     const char *program = program_path("arguments");
     struct command command = atoll_run(platform);
 
-    memset(words[0], 'a', 100000);
-    words[0][100000] = '\0';
-    memset(words[1], 'b', 30000);
-    words[1][30000] = '\0';
+    memset(first, 'a', sizeof(first) - 1);
+    memset(second, 'b', sizeof(second) - 1);
     command_add(&command, "--quiet", program, words[0], words[1], NULL);
     struct outcome outcome = run_expecting(&command, 0);
-    char *none[] = {NULL};
-    struct outcome native = run_native(program, words, none);
+    struct outcome native = run_native(program, words, NULL);
     expect_bytes("long arguments", outcome.out, outcome.out_length, native.out, native.out_length);
 }
 

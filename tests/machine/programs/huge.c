@@ -1,7 +1,7 @@
 /* Larger than a small partition: 64 MiB that it asks for in its ELF file. */
 #include <stdio.h>
 
-static char room[64 << 20];
+static volatile char room[64 << 20];
 
 int main(int argc, char **argv)
 {
