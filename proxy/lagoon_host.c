@@ -49,7 +49,7 @@ int lagoon_create(struct lagoon_host *lagoon, uint32_t instances, uint32_t cores
     instance_size = shm_section_size(peers, cores, LAGOON_LOG_SIZE, LAGOON_INSTANCE_HEAP);
     if (instance_size < LAGOON_INSTANCE_SIZE)
         instance_size = LAGOON_INSTANCE_SIZE;
-    loader_size = shm_section_size(peers, cores, LAGOON_LOADER_LOG, 0);
+    loader_size = shm_section_size(peers, cores, LAGOON_LOADER_LOG, SHM_PAGE);
     end = proxy_size + instances * instance_size + loader_size;
     /* A power of two, because it is a PCI base address register's size. Only touched pages take
      * memory. */
