@@ -148,12 +148,13 @@ const char *config_show_size(uint64_t bytes, char buffer[32])
     static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
     size_t unit = 0;
     uint64_t value = bytes;
-    /* One unit further as long as nothing is lost, or the number is a long one. */
+    /* One unit further as long as nothing is lost. */
     while (unit + 1 < sizeof(units) / sizeof(units[0]) && value && value % 1024 == 0) {
         value /= 1024;
         unit++;
     }
-    if (value >= 100000 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+    /* Bytes stay exact for longer: someone has counted them. */
+    if (value >= (unit ? 100000 : 100000000) && unit + 1 < sizeof(units) / sizeof(units[0])) {
         double about = (double)value;
         for (; about >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
             about /= 1024;

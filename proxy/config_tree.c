@@ -93,7 +93,7 @@ static bool take_event(struct tree_builder *builder, const yaml_event_t *event)
         /* Something must stand in its place, or keys and values would change roles behind it. */
         node = add_node(builder, TREE_SCALAR, event);
         node->text = config_copy("", 0);
-        node->plain = true;
+        node->refused = true;
         return true;
     case YAML_DOCUMENT_START_EVENT:
         if (!builder->tree->root)

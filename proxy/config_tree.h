@@ -12,6 +12,7 @@ struct tree_node {
     char *text;                  /* scalar: NUL-terminated, but may hold NULs before that */
     size_t length;               /* bytes of `text` */
     bool plain;                  /* scalar: written without quotes */
+    bool refused;                /* stands for an alias, which has been reported as a fault */
     struct tree_node **children; /* mapping: key, value, key, value... */
     size_t count;                /* of children */
     struct tree_node *before;    /* made before this one: how tree_free finds them all */

@@ -38,10 +38,24 @@ static bool is_null(const struct tree_node *node)
            (!node->length || !strcmp(node->text, "~") || !strcasecmp(node->text, "null"));
 }
 
+/* Is `node` of the kind that `what` must be? Otherwise reports what would be right. */
+static bool expect_kind(struct reader *reader, const struct tree_node *node, enum tree_kind kind,
+                        const char *what, const char *right)
+{
+    if (node->kind == kind)
+        return true;
+    if (!node->refused)
+        config_fault(reader->report, node->place, "%s is %s; %s would be right", what,
+                     is_null(node) ? "empty" : kind_name(node), right);
+    return false;
+}
+
 /* The text of a scalar that stands for `what`, or NULL with the fault reported. */
 static const char *take_text(struct reader *reader, const struct tree_node *node, const char *what,
                              const char *right)
 {
+    if (node->refused)
+        return NULL;
     if (is_null(node))
         config_fault(reader->report, node->place, "%s has no value; %s would be right", what,
                      right);
@@ -74,7 +88,9 @@ static unsigned take_mapping(struct reader *reader, const struct tree_node *node
 {
     const struct tree_node *first[16] = {NULL};
     unsigned seen = 0;
-    if (node->kind != TREE_MAPPING || is_null(node)) {
+    if (node->refused)
+        return 0;
+    if (node->kind != TREE_MAPPING) {
         char *known = list_keys(keys);
         config_fault(reader->report, node->place, "%s is %s; a mapping of %s would be right", what,
                      is_null(node) ? "empty" : kind_name(node), known);
@@ -87,6 +103,8 @@ static unsigned take_mapping(struct reader *reader, const struct tree_node *node
         while (keys[k].name && (key->kind != TREE_SCALAR || strcmp(keys[k].name, key->text) ||
                                 strlen(key->text) != key->length))
             k++;
+        if (!keys[k].name && key->refused)
+            continue;
         if (!keys[k].name) {
             char *known = list_keys(keys);
             config_fault(reader->report, key->place, "unknown key '%.80s' in %s; known are: %s",
@@ -214,12 +232,8 @@ static void take_program(struct reader *reader, const struct tree_node *value)
 
 static void take_arguments(struct reader *reader, const struct tree_node *value)
 {
-    if (value->kind != TREE_SEQUENCE) {
-        config_fault(reader->report, value->place,
-                     "args is %s; a list such as [\"-v\", \"file\"] would be right",
-                     is_null(value) ? "empty" : kind_name(value));
+    if (!expect_kind(reader, value, TREE_SEQUENCE, "args", "a list such as [\"-v\", \"file\"]"))
         return;
-    }
     for (size_t i = 0; i < value->count; i++) {
         const char *text = take_text(reader, value->children[i], "an argument",
                                      "a string (\"\" for an empty one)");
@@ -256,12 +270,8 @@ static void check_double_keys(struct reader *reader, const struct tree_node **ke
 
 static void take_environment(struct reader *reader, const struct tree_node *value)
 {
-    if (value->kind != TREE_MAPPING) {
-        config_fault(reader->report, value->place,
-                     "env is %s; a mapping such as {KEY: value} would be right",
-                     is_null(value) ? "empty" : kind_name(value));
+    if (!expect_kind(reader, value, TREE_MAPPING, "env", "a mapping such as {KEY: value}"))
         return;
-    }
     const struct tree_node **keys = config_allocate(value->count / 2, sizeof(*keys));
     size_t count = 0;
     for (size_t i = 0; i + 1 < value->count; i += 2) {
@@ -320,10 +330,8 @@ static void take_instance(struct reader *reader, const struct tree_node *node)
 
 static void take_instances(struct reader *reader, const struct tree_node *value)
 {
-    if (value->kind != TREE_SEQUENCE) {
-        config_fault(reader->report, value->place,
-                     "instances is %s; a list of instances, each with a program, would be right",
-                     is_null(value) ? "empty" : kind_name(value));
+    if (!expect_kind(reader, value, TREE_SEQUENCE, "instances",
+                     "a list of instances, each with a program,")) {
         reader->machine->faulty |= CONFIG_INSTANCES;
         return;
     }

@@ -59,32 +59,46 @@ static int load_kernel(struct image *image, const char *path, FILE *err)
     return -1;
 }
 
-/* The index of the file with the program of `instance`, loaded already or now; -1 with a line on
- * `err`. Two paths to one file count as one. */
-static int64_t load_program(struct image *image, const struct instance_config *instance, FILE *err)
+/* The index of the file at `path`, after reading it; -1 with a line on `err`. Two paths that lead
+ * to one file share its bytes. */
+static int64_t read_program(struct image *image, const char *path, FILE *err)
 {
-    char why[256];
-    const struct image_file *file = load_file(image, "the program", instance->program, err);
+    const struct image_file *file = load_file(image, "the program", path, err);
     if (!file)
         return -1;
-    /* The same file, or the same path replaced meanwhile: then it is another file. */
     for (size_t i = 1; i + 1 < image->file_count; i++) {
         const struct file_content *other = &image->files[i].content;
         if (other->device == file->content.device && other->inode == file->content.inode &&
             other->size == file->content.size) {
             file_free(&image->files[--image->file_count].content);
-            file = &image->files[i];
-            break;
+            return (int64_t)i;
         }
     }
-    const char *refusal =
-        elf_refusal(file->content.bytes, file->content.size, instance->memory, why, sizeof(why));
-    if (refusal) { /* config_check has seen it otherwise */
-        fprintf(err, "atoll: the program '%s' has been changed: it now %s\n", instance->program,
-                refusal);
-        return -1;
-    }
     return file - image->files;
+}
+
+/* Says in programs[index] which file instance `index` runs; programs[0..index) are known. Returns
+ * 0, or -1 with a line on `err`. */
+static int load_program(struct image *image, const struct machine_config *machine, size_t index,
+                        int64_t *programs, FILE *err)
+{
+    const struct instance_config *instance = &machine->instances[index];
+    size_t same = 0;
+    while (same < index && strcmp(machine->instances[same].program, instance->program))
+        same++;
+    programs[index] = same < index ? programs[same] : read_program(image, instance->program, err);
+    if (programs[index] < 0)
+        return -1;
+    const struct file_content *content = &image->files[programs[index]].content;
+    char why[256];
+    const char *refusal =
+        elf_refusal(content->bytes, content->size, instance->memory, why, sizeof(why));
+    if (!refusal)
+        return 0;
+    /* config_check has seen it otherwise. */
+    fprintf(err, "atoll: the program '%s' has been changed meanwhile: it now %s\n",
+            instance->program, refusal);
+    return -1;
 }
 
 /* Reserves `bytes` of details, aligned to 4. Returns where they are; the extent says where they
@@ -178,11 +192,9 @@ int image_load(struct image *image, const struct machine_config *machine,
 
     if (load_kernel(image, options->kernel, err))
         goto fail;
-    for (size_t i = 0; i < count; i++) {
-        programs[i] = load_program(image, &machine->instances[i], err);
-        if (programs[i] < 0)
+    for (size_t i = 0; i < count; i++)
+        if (load_program(image, machine, i, programs, err))
             goto fail;
-    }
 
     image->table.entries.offset = sizeof(struct machine_table);
     image->table.entries.size = count * sizeof(struct machine_instance);

@@ -250,7 +250,7 @@ static void read_instance(struct options *options, int count, char **words, bool
                           struct config_report *report)
 {
     struct instance_config *instance = config_add_instance(&options->machine, nowhere);
-    bool own_options = false;
+    bool own_options = false, value_missing = false;
     int code;
     optind = 0; /* GNU: forget the last call's state */
     while ((code = getopt_long(count, words, short_options, long_options, NULL)) != -1) {
@@ -260,6 +260,7 @@ static void read_instance(struct options *options, int count, char **words, bool
         }
         if (code == '?' || code == ':') {
             options->garbled = true;
+            value_missing = code == ':';
             report_getopt(code, words, report);
         } else if (code >= 256 && !first) {
             config_fault(report, nowhere,
@@ -272,8 +273,9 @@ static void read_instance(struct options *options, int count, char **words, bool
     }
     if (optind >= count) {
         instance->faulty |= CONFIG_PROGRAM;
-        config_fault(report, nowhere, "%s names no program; see atoll run --help",
-                     only ? "the command line" : "a part between colons");
+        if (!value_missing) /* otherwise the program may have been taken for the value */
+            config_fault(report, nowhere, "%s names no program; see atoll run --help",
+                         only ? "the command line" : "a part between colons");
         return;
     }
     const char *program = words[optind];
