@@ -5,6 +5,7 @@
 #include "instance/core.h"
 #include "instance/end.h"
 #include "instance/fs/console.h"
+#include "instance/interrupts.h"
 #include "instance/log.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
@@ -78,7 +79,6 @@ static void memory_init(const struct handover *handover, uint64_t used_end)
     if (frames_init((const struct frame_range *)ranges, handover->ranges.count, used_end))
         panic(NULL, "the partition is too small for its own bookkeeping");
     kmalloc_init();
-    frames_enable_caches();
     if (space_init() || platform_first_core_stacks())
         panic(NULL, "the partition is too small for the kernel's first structures");
     atomic_store(&instance.section->times.memory_ready, platform_monotonic_ns());
@@ -100,6 +100,22 @@ static void start_cores(void)
     atomic_store(&instance.section->times.cores_ready, platform_monotonic_ns());
 }
 
+/* On the first core's idle stack, where interrupts and page faults may come. */
+static void start_continues(void *unused)
+{
+    (void)unused;
+    interrupts_enable();
+    start_cores();
+    struct frame_statistics frames;
+    frame_statistics(&frames);
+    log_info("instance %s: %u core(s), %lu KiB of %lu in use", instance.handover->name, core_count,
+             frames.used >> 10, frames.total >> 10);
+    int error = program_start();
+    if (error)
+        kernel_refuse(error);
+    schedule_idle_loop();
+}
+
 noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon, uint64_t entered)
 {
     section_init(handover, lagoon, entered);
@@ -109,14 +125,13 @@ noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon, uin
     if (threads_init() || syscall_init(trace) || console_init())
         panic(NULL, "the partition is too small for the kernel's first structures");
     sched_core_online(&cores[0]);
-    start_cores();
-    log_info("instance %s: %u core(s), %lu KiB free", handover->name, core_count,
-             frames_available() >> 10);
-    int error = program_start();
-    if (error)
-        kernel_refuse(error);
 
-    schedule_idle_loop(); /* leaves the loader's stack for one with a guard page */
+    /* From the loader's stack to one with a guard page. The idle loop will begin anew at the top of
+     * this same stack, so what runs until then stays below. */
+    uintptr_t forgotten;
+    uintptr_t stack = cores[0].idle_thread->stack_top - KERNEL_STACK_ROOM;
+    context_switch(&forgotten, context_prepare(stack, start_continues, NULL));
+    panic(NULL, "the boot stack was switched back to");
 }
 
 const uint8_t *program_image(uint64_t *size, uint64_t *physical)

@@ -17,6 +17,9 @@ struct instance {
 };
 extern struct instance instance;
 
+/* Bytes at the top of an idle thread's stack that a core's start leaves to the idle loop. */
+#define KERNEL_STACK_ROOM 256
+
 /* The start of an instance, on its first core, on the platform's boot stack: the table of contents.
  * `entered`: monotonic ns at the kernel's first instruction. */
 noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon, uint64_t entered);

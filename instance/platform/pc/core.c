@@ -34,7 +34,7 @@ static int core_prepare(struct core *core, void (*entry)(struct core *core))
     struct launch_slot *slot = slot_of(core);
     slot->page_table = pc_handover->page_table;
     /* The idle loop begins anew at the top of this same stack: what runs until then stays below. */
-    slot->stack = core->idle_thread->stack_top - BOOT_ROOM;
+    slot->stack = core->idle_thread->stack_top - KERNEL_STACK_ROOM;
     slot->entry = (uint64_t)pc_secondary_entry;
     slot->argument = (uint64_t)core;
     atomic_store_explicit(&slot->state, LAUNCH_GO, memory_order_release);
