@@ -12,6 +12,11 @@
 
 #include <errno.h>
 
+#define FLUSH_RING_NS UINT64_C(1000000)
+
+/* host_flush calls for the proxy this often, should a doorbell get lost. */
+#define HOST_ASK_AGAIN_NS UINT64_C(20000000)
+
 struct spinlock host_lock;
 
 static struct ipi_endpoint host_endpoint;
@@ -203,17 +208,23 @@ static bool host_is_drained(void)
 
 void host_flush(uint64_t deadline)
 {
+    uint64_t ask_at = 0;
     for (;;) {
         host_receive();
+        uint64_t now = platform_monotonic_ns();
         uint64_t saved = spin_lock_irq(&host_lock);
         bool done = host_output_requests == 0 && host_is_drained();
-        if (!done && host_endpoint.links[SHM_PEER_PROXY].writer_open) {
-            /* Asks for the credits at once, however few they are. */
-            struct shm_port *port = host_endpoint.links[SHM_PEER_PROXY].writer.port;
-            atomic_store_explicit(&port->sender_waiting, 1, memory_order_seq_cst);
+        if (!done && now >= ask_at) {
+            /* Credits come in quarters of a ring, or at once to a sender that waits. The proxy may
+             * have gone to sleep already, so it is called for that. */
+            struct ipi_link *link = &host_endpoint.links[SHM_PEER_PROXY];
+            if (link->writer_open)
+                shm_ring_sender_wait(&link->writer, ipi_message_max(), host_endpoint.core);
+            platform_doorbell_ring(NULL, SHM_PEER_PROXY, 0);
+            ask_at = now + HOST_ASK_AGAIN_NS;
         }
         spin_unlock_irq(&host_lock, saved);
-        if (done || platform_monotonic_ns() >= deadline)
+        if (done || now >= deadline)
             return;
         platform_relax();
     }
