@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 struct thrower {
     pthread_t thread;
@@ -48,6 +47,14 @@ static void *throw_darts(void *argument)
     return NULL;
 }
 
+/* How many cores this program may use: all of its instance's. */
+static long cores_available(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
 static double seconds_now(void)
 {
     struct timespec now;
@@ -59,7 +66,7 @@ static double seconds_now(void)
 int main(int argc, char **argv)
 {
     uint64_t darts = (argc > 1 ? strtoull(argv[1], NULL, 10) : 8) * 1000000;
-    long threads = argc > 2 ? atol(argv[2]) : sysconf(_SC_NPROCESSORS_ONLN);
+    long threads = argc > 2 ? atol(argv[2]) : cores_available();
     uint64_t hits = 0, thrown = 0;
 
     if (darts == 0 || threads < 1) {

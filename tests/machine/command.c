@@ -179,7 +179,7 @@ MACHINE_TEST(command, a_qemu_that_is_missing_or_useless)
 {
     expect_refusal(125, "/no/such/qemu", "--platform", platform, "--qemu", "/no/such/qemu",
                    app_path("hello"), NULL);
-    expect_refusal(125, "/bin/false", "--platform", platform, "--qemu", "/bin/false",
+    expect_refusal(125, "QEMU ended by itself", "--platform", platform, "--qemu", "/bin/false",
                    app_path("hello"), NULL);
 }
 
