@@ -73,7 +73,7 @@ static double median(double *values, int count)
 
 struct run {
     double started, first_line, last_line; /* ms of now_ms */
-    char *text;                            /* all of standard output, NUL-terminated */
+    char *text;                            /* all output, NUL-terminated */
     size_t length, scanned;
     int greetings;
 };
@@ -148,7 +148,9 @@ static bool run_machine(struct run *run, const char *atoll, const char *hello, c
     run->started = now_ms();
     pid_t child = fork();
     if (child == 0) {
+        /* With --json the programs' output goes to standard error. */
         dup2(ends[1], 1);
+        dup2(ends[1], 2);
         execv(atoll, (char *const *)words);
         fprintf(stderr, "bench/boot: %s: %s\n", atoll, strerror(errno));
         _exit(127);
