@@ -7,11 +7,9 @@
 #include <string.h>
 #include <yaml.h>
 
-/* Where the next node goes: the collections that are open, outermost first. */
 struct tree_builder {
     struct tree *tree;
-    struct tree_node **open;
-    size_t depth;
+    struct tree_node *open; /* the innermost collection that has not ended, where nodes go */
     struct config_report *report;
 };
 
@@ -28,8 +26,9 @@ static struct tree_node *add_node(struct tree_builder *builder, enum tree_kind k
     node->place = place_of(event->start_mark);
     node->before = builder->tree->newest;
     builder->tree->newest = node;
-    if (builder->depth) {
-        struct tree_node *parent = builder->open[builder->depth - 1];
+    node->parent = builder->open;
+    if (builder->open) {
+        struct tree_node *parent = builder->open;
         parent->children = config_grow(parent->children, parent->count, sizeof(*parent->children));
         parent->children[parent->count++] = node;
     } else {
@@ -41,9 +40,7 @@ static struct tree_node *add_node(struct tree_builder *builder, enum tree_kind k
 static void open_collection(struct tree_builder *builder, enum tree_kind kind,
                             const yaml_event_t *event)
 {
-    struct tree_node *node = add_node(builder, kind, event);
-    builder->open = config_grow(builder->open, builder->depth, sizeof(*builder->open));
-    builder->open[builder->depth++] = node;
+    builder->open = add_node(builder, kind, event);
 }
 
 static void refuse_extras(struct tree_builder *builder, const yaml_event_t *event,
@@ -84,7 +81,8 @@ static bool take_event(struct tree_builder *builder, const yaml_event_t *event)
         return true;
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
-        builder->depth--;
+        if (builder->open) /* libyaml lets no end come without its start */
+            builder->open = builder->open->parent;
         return true;
     case YAML_ALIAS_EVENT:
         config_fault(builder->report, place_of(event->start_mark),
@@ -147,7 +145,6 @@ int tree_read(struct tree *tree, const char *text, size_t length, struct config_
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);
-    free(builder.open);
     if (!more)
         return 0;
     tree_free(tree);

@@ -15,6 +15,7 @@ struct tree_node {
     bool refused;                /* stands for an alias, which has been reported as a fault */
     struct tree_node **children; /* mapping: key, value, key, value... */
     size_t count;                /* of children */
+    struct tree_node *parent;    /* NULL: the root */
     struct tree_node *before;    /* made before this one: how tree_free finds them all */
 };
 
