@@ -4,6 +4,7 @@
 
 #include "proxy/clock.h"
 #include "proxy/crash.h"
+#include "proxy/unwind.h"
 #include "shm/fence.h"
 
 #include <errno.h>
@@ -158,6 +159,7 @@ void machine_instance_over(struct instance_run *instance)
         result->exit_status = atomic_load_explicit(&section->exit_status, memory_order_relaxed);
         if (result->fate == FATE_CRASHED) {
             crash_copy(&result->crash, &section->crash);
+            unwind_crash(&result->crash, &run->lagoon.view, instance->peer, program);
             crash_cause(&result->crash, kernel, program, result->cause, sizeof(result->cause));
             if (run->options->quiet) {
                 machine_say(run, "%s %s", result->config->name,
