@@ -14,7 +14,7 @@
 #define SAMPLE_TRIES 16
 #define SECOND_NS UINT64_C(1000000000)
 
-static uint64_t start_ns;
+static struct clock_sample start;
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -36,12 +36,12 @@ uint64_t clock_realtime_ns(void)
 
 __attribute__((constructor)) static void remember_start(void)
 {
-    start_ns = clock_monotonic_ns();
+    start = clock_sample();
 }
 
-uint64_t clock_start_ns(void)
+struct clock_sample clock_start_sample(void)
 {
-    return start_ns;
+    return start;
 }
 
 struct clock_sample clock_sample(void)

@@ -7,7 +7,6 @@
 
 uint64_t clock_monotonic_ns(void); /* CLOCK_MONOTONIC */
 uint64_t clock_realtime_ns(void);  /* CLOCK_REALTIME, since 1970 */
-uint64_t clock_start_ns(void);     /* CLOCK_MONOTONIC when this process began to run */
 
 /* The counter and the clock, read at the same moment. */
 struct clock_sample {
@@ -17,6 +16,7 @@ struct clock_sample {
 
 /* A pair that lies within some ten nanoseconds of each other: the closest of several tries. */
 struct clock_sample clock_sample(void);
+struct clock_sample clock_start_sample(void); /* taken when this process began to run */
 
 /* Ticks a second of the time-stamp counter, in seconds of CLOCK_MONOTONIC. From the kernel's own
  * conversion where it tells (perf_event_open); otherwise measured from `since` until now, waiting

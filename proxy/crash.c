@@ -141,8 +141,7 @@ void crash_report(const struct shm_crash *crash, const char *kernel, const char 
 
     if (crash->signal)
         signal_text(crash->signal, name, sizeof(name));
-    output_print(sink, "%scrashed: %s%s%s", prefix, name, crash->message[0] ? ": " : "",
-                 crash->message);
+    output_print(sink, "%scrashed: %s", prefix, crash->message[0] ? crash->message : name);
     if (crash->vector != UINT32_MAX)
         output_print(sink,
                      "%s  exception %u, error code 0x%" PRIx64 ", address 0x%" PRIx64

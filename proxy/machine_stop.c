@@ -28,6 +28,14 @@ static void stop_further(struct machine_run *run)
     }
 }
 
+static bool any_seen(const struct machine_run *run)
+{
+    for (size_t i = 0; i < run->count; i++)
+        if (run->instances[i].seen)
+            return true;
+    return false;
+}
+
 void machine_stop(struct machine_run *run, uint32_t signal, int status)
 {
     if (!run->status)
@@ -38,7 +46,7 @@ void machine_stop(struct machine_run *run, uint32_t signal, int status)
             run->platform->operations->stop(run->platform, true);
         return;
     }
-    if (!run->all_seen) { /* nobody there yet to be asked */
+    if (!any_seen(run)) { /* nobody there yet to be asked */
         run->stop = STOP_ORDERED;
         stop_further(run);
     } else if (run->stop == STOP_NOT) {
@@ -156,7 +164,7 @@ static void signal_ready(struct event_source *source, uint32_t bits)
     (void)bits;
     if (read(source->fd, &info, sizeof(info)) != sizeof(info))
         return;
-    if (run->stop == STOP_NOT && !run->ending && run->all_seen && !run->options->quiet)
+    if (run->stop == STOP_NOT && !run->ending && any_seen(run) && !run->options->quiet)
         machine_say(run, "%s: the programs are asked to end; once more ends them at once",
                     strsignal((int)info.ssi_signo));
     machine_stop(run, info.ssi_signo == SIGINT ? SIGTERM : info.ssi_signo,

@@ -279,12 +279,6 @@ static int start(struct platform *platform)
     }
     qemu->command.kvm = qemu_kvm_usable("/proc/cpuinfo", "/dev/kvm", why, sizeof(why));
     platform->accelerator = qemu->command.kvm ? "kvm" : "tcg";
-    if (!host->options->quiet) {
-        if (qemu->command.kvm)
-            note(qemu, "running on QEMU with KVM");
-        else
-            note(qemu, "running on QEMU with TCG (no KVM: %s)", why);
-    }
     if (host->options->qemu_debug && host->options->qemu_debug[0]) {
         qemu->debug_file = qemu_debug_file();
         if (!qemu->debug_file) {
@@ -307,7 +301,14 @@ static int start(struct platform *platform)
         }
         qemu_debug_explain(host, port);
     }
-    return launch(qemu);
+    error = launch(qemu);
+    if (!error && !host->options->quiet) {
+        if (qemu->command.kvm)
+            note(qemu, "running on QEMU with KVM");
+        else
+            note(qemu, "running on QEMU with TCG (no KVM: %s)", why);
+    }
+    return error;
 }
 
 /* --- Running -------------------------------------------------------------------------------------

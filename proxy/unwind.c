@@ -148,7 +148,9 @@ void unwind_crash(struct shm_crash *crash, const struct shm_view *view, uint32_t
     state.stack = copy;
     size_t count = unwind_stack(program, PROGRAM_PIE_BASE, &state, addresses, SHM_CRASH_FRAMES);
     free(copy);
-    if (count <= crash->frames)
+    /* One frame alone is the program counter: the tables do not cover it (a jump to nowhere). The
+     * chain of frame pointers is then the better guess; otherwise it is the worse one. */
+    if (count < 2)
         return;
     memcpy(crash->backtrace, addresses, count * sizeof(addresses[0]));
     crash->frames = count;

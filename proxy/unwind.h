@@ -23,7 +23,7 @@ size_t unwind_stack(const char *path, uint64_t base, const struct unwind_state *
                     uint64_t *addresses, size_t capacity);
 
 /* Where peer's crash record (a checked copy) comes with a copy of the stack, replaces its backtrace
- * by the longer one that the unwind tables of `program` give. */
+ * by the one that the unwind tables of `program` give, if they give any. */
 void unwind_crash(struct shm_crash *crash, const struct shm_view *view, uint32_t peer,
                   const char *program);
 

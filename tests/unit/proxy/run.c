@@ -222,7 +222,7 @@ Test(run, a_crash_is_reported_and_the_others_run_on)
     cr_expect_eq(result.status, 128 + SIGSEGV);
     cr_expect_not_null(strstr(result.out, "one | last words\n"));
     cr_expect_not_null(strstr(result.out, "two | healthy\n"));
-    cr_expect_not_null(strstr(result.err, "one * crashed: SIGSEGV: mmm?mmm"), "%s", result.err);
+    cr_expect_not_null(strstr(result.err, "one * crashed: mmm?mmm"), "%s", result.err);
     cr_expect_not_null(strstr(result.err, "one * warn 1.5 0:1 careful\n"));
     cr_expect_not_null(strstr(result.err, "crashed: SIGSEGV at 0xdead0 in 0x400210"));
     cr_expect_not_null(strstr(result.err, "rip 0000000000400210"));
@@ -418,7 +418,7 @@ Test(run, a_closed_output_ends_the_run_as_a_pipeline_does)
     run.out = -1;
     fake_run_finish(&run, &result);
     cr_expect_eq(result.status, 141, "status %d: %s", result.status, result.err);
-    cr_expect_not_null(strstr(result.err, "exit 141 (SIGPIPE)"));
+    cr_expect_not_null(strstr(result.err, "exit 141 (SIGPIPE)"), "%s", result.err);
     fake_result_free(&result);
     fake_clean(&setup);
 }
