@@ -19,7 +19,18 @@ enum machine_log log_level;
 const struct handover *pc_handover;
 
 static struct handover record;
+static uint8_t *memory;
 static uint64_t memory_size, memory_file_size;
+static bool shared;
+
+/* What each core's translation cache holds. */
+#define TLB_ENTRIES 1024
+#define TLB_CORES 4
+static struct {
+    uint64_t page; /* program address; 0: empty */
+    uint64_t physical;
+    unsigned protection;
+} tlbs[TLB_CORES][TLB_ENTRIES], *tlb;
 
 /* --- What instance/mm/ expects of the rest of the kernel -----------------------------------------
  */
@@ -54,11 +65,12 @@ void user_init(void)
  */
 
 static _Thread_local uint64_t fail_after = UINT64_MAX;
-static _Thread_local bool failed;
+static _Thread_local bool fail_for_good, failed;
 
-void partition_fail_after(uint64_t count)
+void partition_fail_after(uint64_t count, bool for_good)
 {
     fail_after = count;
+    fail_for_good = for_good;
     failed = false;
 }
 
@@ -69,10 +81,12 @@ bool partition_has_failed(void)
 
 static bool fails_now(void)
 {
+    if (failed && fail_for_good)
+        return true;
     if (fail_after == UINT64_MAX || fail_after--)
         return false;
     failed = true;
-    return true; /* fail_after has become UINT64_MAX: only this one fails */
+    return true; /* fail_after is UINT64_MAX now */
 }
 
 uint64_t __real_frame_alloc(unsigned order, enum frame_use use);
@@ -102,15 +116,19 @@ void *__wrap_kzalloc(size_t size)
 void memory_create(uint64_t size, uint64_t file_size, uint32_t count)
 {
     uint64_t whole = size + file_size;
-    uint8_t *memory = mmap(NULL, whole + LARGE_PAGE_SIZE, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory)
+        munmap(memory, memory_size + memory_file_size + LARGE_PAGE_SIZE);
+    memory = mmap(NULL, whole + LARGE_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     cr_assert(memory != MAP_FAILED);
     uintptr_t aligned = ((uintptr_t)memory + LARGE_PAGE_SIZE - 1) & ~(LARGE_PAGE_SIZE - 1);
     platform_direct_base = aligned - PARTITION_PHYSICAL;
     memory_size = size;
     memory_file_size = file_size;
     /* What memory holds at the start is nobody's business: not zeros. */
-    memset((void *)aligned, 0xa5, size < 16 * MIB ? size : 16 * MIB);
+    memset((void *)aligned, 0xa5, size < 8 * MIB ? size : 8 * MIB);
+    memset(tlbs, 0, sizeof(tlbs));
+    free(cores);
     cores = aligned_alloc(SHM_LINE, count * sizeof(*cores));
     cr_assert_not_null(cores);
     memset(cores, 0, count * sizeof(*cores));
@@ -151,19 +169,21 @@ void partition_enter_core(uint32_t index)
 /* --- The program's accesses ----------------------------------------------------------------------
  */
 
-#define TLB_ENTRIES 4096
-static struct {
-    uint64_t page; /* program address; 0: empty */
-    uint64_t physical;
-    unsigned protection;
-} tlb[TLB_ENTRIES];
 uint64_t program_faults;
+
+void partition_share(void)
+{
+    shared = true;
+}
 
 void flush_range(uintptr_t virtual, uint64_t length)
 {
-    for (unsigned i = 0; i < TLB_ENTRIES; i++)
-        if (tlb[i].page - virtual < length)
-            tlb[i].page = 0;
+    if (shared)
+        return; /* nobody translates */
+    for (unsigned core = 0; core < TLB_CORES; core++)
+        for (unsigned i = 0; i < TLB_ENTRIES; i++)
+            if (tlbs[core][i].page - virtual < length)
+                tlbs[core][i].page = 0;
 }
 
 static unsigned needed(enum space_fault access)
@@ -177,6 +197,7 @@ int program_access(uint64_t address, enum space_fault access, uint8_t *value)
 {
     uint64_t page = address & ~(PAGE_SIZE - 1);
     unsigned slot = (unsigned)(page >> PAGE_SHIFT) % TLB_ENTRIES;
+    tlb = tlbs[unit_test_core->index];
     for (unsigned tries = 0;; tries++) {
         cr_assert_lt(tries, 4u, "the fault at %lx is never resolved", (unsigned long)address);
         if (tlb[slot].page != page) {

@@ -31,14 +31,18 @@ uint64_t partition_file_physical(void);
 /* This thread is core `index` from now on. */
 void partition_enter_core(uint32_t index);
 
-/* The next `count` allocations (frame_alloc, kmalloc, kzalloc) succeed, the one after them fails,
- * and all later ones succeed again. UINT64_MAX: none fails. */
-void partition_fail_after(uint64_t count);
+/* The next `count` allocations (frame_alloc, kmalloc, kzalloc) of this thread succeed, the one
+ * after them fails, and all later ones succeed again, or fail too (`for_good`). UINT64_MAX: none
+ * fails. */
+void partition_fail_after(uint64_t count, bool for_good);
 bool partition_has_failed(void); /* has that one come? */
+
+/* Threads are going to use the address space at once: without program_access, from now on. */
+void partition_share(void);
 
 /* An access of the program to one byte: 0, or what space_handle_fault said (the access is not
  * done). Reads into, or writes, *value; SPACE_FAULT_EXECUTE only fetches. Through the translation
- * cache, so that a missing flush shows as a wrong value. Not for several threads. */
+ * cache, so that a missing flush shows as a wrong value. */
 int program_access(uint64_t address, enum space_fault access, uint8_t *value);
 extern uint64_t program_faults; /* taken by program_access so far */
 

@@ -213,10 +213,10 @@ Test(kernel_stack, each_failing_allocation_leaves_nothing)
     struct frame_statistics before, after;
     frame_statistics(&before);
     for (uint64_t n = 0;; n++) {
-        partition_fail_after(n);
+        partition_fail_after(n, false);
         top = kernel_stack_alloc();
         bool failed = partition_has_failed();
-        partition_fail_after(UINT64_MAX);
+        partition_fail_after(UINT64_MAX, false);
         if (top)
             kernel_stack_free(top);
         kernel_stack_reclaim();
