@@ -88,7 +88,7 @@ Test(run, json_is_a_document_on_standard_output)
 /* --- Much output ---------------------------------------------------------------------------------
  */
 
-#define MUCH (4 << 20)
+#define MUCH (2 << 20)
 
 /* Byte `position` of instance `number`'s output: lines of many lengths, some of them long. */
 static char *much_text(uint32_t number)
