@@ -162,11 +162,9 @@ int program_start(void)
     struct program_layout layout;
     const char *why;
 
-    int error = syscall_init(instance.handover->flags & MACHINE_FLAG_STRACE);
-    if (error == 0)
-        error = file_table_init();
+    int error = file_table_init();
     if (error != 0) {
-        log_error("program: no memory for the kernel's tables");
+        log_error("program: no memory for its file descriptors");
         return error;
     }
     error = program_parse(image, size, PROGRAM_LIMIT, &layout, &why);
