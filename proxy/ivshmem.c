@@ -120,7 +120,7 @@ void ivshmem_close(struct ivshmem_server *server)
 {
     if (!server->vectors && server->socket <= 0) /* zeroed, or closed before */
         return;
-    for (uint32_t i = 0; i < server->vector_count; i++)
+    for (uint32_t i = 0; server->vectors && i < server->vector_count; i++)
         close(server->vectors[i]);
     free(server->vectors);
     if (server->doorbell >= 0)

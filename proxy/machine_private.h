@@ -15,7 +15,8 @@
 #include "proxy/summary.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-#define START_LIMIT_NS (30 * SECOND_NS)   /* between two signs of life while the machine starts */
+#define START_LIMIT_NS (30 * SECOND_NS)   /* between two signs of life while the machine starts, */
+#define START_LIMIT_CORE_NS SECOND_NS     /* and more for each of its cores */
 #define STOP_GRACE_NS (2 * SECOND_NS)     /* for programs to end on a signal */
 #define END_GRACE_NS (1 * SECOND_NS)      /* for kernels to end on order */
 #define PLATFORM_GRACE_NS (SECOND_NS / 2) /* for QEMU to end on SIGTERM */

@@ -93,7 +93,8 @@ const char *summary_fate_text(const struct instance_result *result, char *buffer
         snprintf(buffer, capacity, "killed");
         break;
     case FATE_LOST:
-        snprintf(buffer, capacity, "lost: the machine ended under it");
+        snprintf(buffer, capacity, "lost: %s",
+                 result->cause[0] ? result->cause : "the machine ended under it");
         break;
     case FATE_SILENT:
         snprintf(buffer, capacity, "did not start");

@@ -35,7 +35,7 @@ struct instance_result {
     bool timed_out;       /* still ran at the time limit */
     struct instance_record record;
     struct shm_crash crash; /* for FATE_CRASHED */
-    char cause[512];        /* for FATE_CRASHED, in words */
+    char cause[512];        /* for FATE_CRASHED and FATE_LOST, in words */
 };
 
 struct machine_result {
