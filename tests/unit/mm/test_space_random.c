@@ -249,7 +249,7 @@ Test(space, random_against_a_model)
     frame_statistics(&start);
     brk_start = brk_now = LOW_START + 300 * PAGE_SIZE + 40;
     space_set_brk_start(brk_start);
-    for (unsigned step = 0; step < 40000; step++) {
+    for (unsigned step = 0; step < SINGLE_STEPS(40000); step++) {
         if (test_random_below(2))
             do_access();
         else
