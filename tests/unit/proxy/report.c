@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SECOND UINT64_C(1000000000)
+
 /* Where the running test program lies, less where an instance's kernel would have put it. */
 static uint64_t moved(const void *address)
 {
@@ -93,8 +95,10 @@ Test(summary, times_outside_the_run_are_not_believed)
     atomic_store(&section.times.kernel_entry, 99);
     atomic_store(&section.times.program_start, 150);
     atomic_store(&section.times.program_end, 201);
+    atomic_store(&section.times.memory_ready, 200 + SECOND);
     summary_take_record(&record, &section, 100, 200);
     cr_expect_eq(record.kernel_entry, 0);
     cr_expect_eq(record.program_start, 150);
-    cr_expect_eq(record.program_end, 0);
+    cr_expect_eq(record.program_end, 200, "a clock a little ahead");
+    cr_expect_eq(record.memory_ready, 0);
 }
