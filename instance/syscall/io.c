@@ -215,7 +215,7 @@ int64_t sys_dup3(struct trap_frame *frame)
 int64_t sys_fcntl(struct trap_frame *frame)
 {
     /* F_SETFL changes these alone, as Linux does. */
-    const uint32_t settable = O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT | O_NOATIME;
+    const uint32_t settable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
     int descriptor = (int)syscall_arg0(frame);
     uint64_t argument = syscall_arg2(frame);
     struct file *file = file_get(descriptor);
