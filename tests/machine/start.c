@@ -106,6 +106,22 @@ MACHINE_TEST(start, sixteen_instances)
     run_many(platform, 16);
 }
 
+/* The last core that xAPIC can name, on a machine of which all others stay asleep. */
+MACHINE_TEST(start, highest_core)
+{
+    struct command command = atoll_run(platform);
+
+    command_add(&command, "--quiet", "--cores", "255", "-c", "0,254", program_path("together"), "2",
+                NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    cr_expect_str_eq(outcome.out, "2 threads met 20 times; each on its own core\n");
+}
+
+MACHINE_TEST(start, sixty_four_instances)
+{
+    run_many(platform, 64);
+}
+
 MACHINE_TEST(start, four_cores_at_once)
 {
     struct command command = atoll_run(platform);
