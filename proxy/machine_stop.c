@@ -183,15 +183,23 @@ static void signal_ready(struct event_source *source, uint32_t bits)
                  128 + (int)info.ssi_signo);
 }
 
+void machine_stop_signals(sigset_t *signals)
+{
+    static const int all[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction before;
+
+    sigemptyset(signals);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (sigaction(all[i], NULL, &before) || before.sa_handler != SIG_IGN)
+            sigaddset(signals, all[i]);
+}
+
 int machine_stop_open(struct machine_run *run)
 {
     sigset_t wanted;
     int fd, error;
 
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGINT);
-    sigaddset(&wanted, SIGTERM);
-    sigaddset(&wanted, SIGHUP);
+    machine_stop_signals(&wanted);
     fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return -errno;

@@ -101,6 +101,30 @@ Test(process, inherits_what_it_is_to_keep_and_nothing_else)
     cr_expect(fcntl(kept[1], F_GETFD) & FD_CLOEXEC, "the parent's own is left as it was");
 }
 
+Test(process, dies_with_its_parent)
+{
+    char name[] = "sleep", seconds[] = "100", *argv[] = {name, seconds, NULL};
+    int tell[2], alive[2];
+    pid_t parent;
+    char byte;
+
+    /* The sleeper holds the second pipe's only writing end: its end is the pipe's end. */
+    cr_assert(pipe2(tell, O_CLOEXEC) == 0 && pipe2(alive, O_CLOEXEC) == 0);
+    parent = fork();
+    if (!parent) {
+        struct process process;
+
+        if (!process_start(&process, argv, &alive[1], 1, 2) && write(tell[1], "x", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    close(alive[1]);
+    cr_expect_eq(read(tell[0], &byte, 1), 1);
+    kill(parent, SIGKILL);
+    waitpid(parent, NULL, 0);
+    cr_expect_eq(read(alive[0], &byte, 1), 0);
+}
+
 /* --- QEMU's arguments ----------------------------------------------------------------------------
  */
 
