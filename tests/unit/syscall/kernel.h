@@ -27,7 +27,8 @@ static inline uint64_t memory_at(size_t offset)
 extern struct thread threads[THREADS];
 extern int interrupted[THREADS]; /* how often thread_interrupt was called for each */
 
-extern size_t vector_size;             /* what fpu_area_size says: 512, or an XSAVE area's size */
+extern size_t vector_size;             /* what fpu_area_size says */
+extern bool vector_xsave;              /* the CPU has XSAVE, not just FXSAVE */
 extern uint8_t vector_registers[4096]; /* the CPU's; in the form of an area */
 extern unsigned vector_faults;         /* restores that would have faulted a real CPU */
 
