@@ -161,12 +161,16 @@ bool has_text(const char *text, const char *part)
     return text && strstr(text, part);
 }
 
+/* Its beginning and its end, when it is long. */
 static void show(const char *name, const char *text, size_t length)
 {
-    size_t from = length > SHOWN_MAX ? length - SHOWN_MAX : 0;
+    size_t half = SHOWN_MAX / 2;
 
-    fprintf(stderr, "--- %s%s (%zu bytes)\n%s\n", name, from ? ", its end" : "", length,
-            text ? text + from : "");
+    fprintf(stderr, "--- %s (%zu bytes)\n", name, length);
+    if (length <= SHOWN_MAX)
+        fprintf(stderr, "%s\n", text ? text : "");
+    else
+        fprintf(stderr, "%.*s\n[...]\n%s\n", (int)half, text, text + length - half);
 }
 
 static void show_outcome(const struct outcome *outcome)
