@@ -219,8 +219,9 @@ struct thread *thread_create(const struct trap_frame *frame, uint64_t fs_base,
 
 void thread_start(struct thread *thread)
 {
-    uint64_t saved = interrupts_disable();
+    uint64_t saved = spin_lock_irq(&thread->lock);
     atomic_store_explicit(&thread->state, THREAD_READY, memory_order_relaxed);
+    spin_unlock(&thread->lock);
     place_thread(thread);
     interrupts_restore(saved);
 }

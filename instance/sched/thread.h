@@ -143,7 +143,7 @@ void core_barrier_all(bool serialise);
 
 static inline bool core_set_has(const struct core_set *set, uint32_t core)
 {
-    return __atomic_load_n(&set->words[core / 64], __ATOMIC_RELAXED) >> (core % 64) & 1;
+    return __atomic_load_n(&set->words[core / 64], __ATOMIC_SEQ_CST) >> (core % 64) & 1;
 }
 
 /* --- The platform's and arch's side of a switch
