@@ -88,7 +88,7 @@ void sched_core_online(struct core *core);
  * Inherits priority, affinity and signal mask from `parent` (NULL for the first). NULL: no memory.
  */
 struct thread *thread_create(const struct trap_frame *frame, uint64_t fs_base,
-                             const struct thread *parent);
+                             struct thread *parent);
 
 void thread_start(struct thread *thread); /* makes a created thread ready, on the best core */
 
