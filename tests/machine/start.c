@@ -199,6 +199,31 @@ MACHINE_TEST(start, exit_statuses)
     }
 }
 
+/* Whatever the other threads are at. */
+MACHINE_TEST(start, exit_beside_busy_threads)
+{
+    static const char *const cores[] = {"1", "4"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct command command = atoll_run(platform);
+
+        command_add(&command, "-c", cores[i], program_path(i ? "leave" : "leave-musl"), NULL);
+        struct outcome outcome = run_expecting(&command, 9);
+        expect_text(outcome.out, "leaving\n", &outcome);
+        expect_text(outcome.err, "exit 9", &outcome);
+    }
+}
+
+/* Two threads that wait for each other without ever giving up the one core. */
+MACHINE_TEST(start, spinning_threads_are_preempted)
+{
+    struct command command = atoll_run(platform);
+
+    command_add(&command, "--quiet", "-c", "1", program_path("together"), "2", "5", NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    cr_expect_str_eq(outcome.out, "2 threads met 5 times; sharing cores\n");
+}
+
 /* The first that is not 0, in the instances' order: not the first that ended. */
 MACHINE_TEST(start, first_failure_in_order_counts)
 {
