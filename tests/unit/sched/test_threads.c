@@ -291,6 +291,81 @@ Test(threads, idle_cores_take_waiting_threads)
     machine_run(steal_main, 50);
 }
 
+static _Atomic unsigned moved_wrong;
+static void moves_about(uintptr_t seed)
+{
+    for (uintptr_t round = 0; round < 200; round++) {
+        uint64_t set = (seed * 7 + round * 5) % 15 + 1;
+        cr_assert_eq(thread_set_affinity(thread_current(), &set, 1), 0);
+        machine_interrupts();
+        if ((set >> core_self()->index & 1) == 0)
+            atomic_fetch_add(&moved_wrong, 1);
+        if (round % 3 == 0)
+            schedule_yield();
+        if ((set >> core_self()->index & 1) == 0)
+            atomic_fetch_add(&moved_wrong, 1);
+    }
+}
+static void moves_main(uintptr_t count)
+{
+    uint64_t nowhere = UINT64_C(1) << 4;
+    cr_assert_eq(thread_set_affinity(thread_current(), &nowhere, 1), -EINVAL);
+    for (uintptr_t child = 0; child < count; child++)
+        thread_start(machine_spawn(moves_about, child));
+}
+
+Test(threads, affinity_moves_the_caller_at_once)
+{
+    machine_make(4);
+    machine_run(moves_main, 6);
+    cr_assert_eq(moved_wrong, 0);
+}
+
+/* Another thread, which runs, is queued or sleeps, is moved to where it may run. */
+static _Atomic bool sheep_free;
+static _Atomic uint32_t sheep_core;
+static void sheep_thread(uintptr_t sleeps)
+{
+    while (!atomic_load(&sheep_free)) {
+        atomic_store(&sheep_core, core_self()->index);
+        if (sleeps) {
+            thread_prepare_wait(false);
+            thread_wait(platform_monotonic_ns() + 50000);
+        }
+        machine_interrupts();
+    }
+}
+static void herd_main(uintptr_t sleeps)
+{
+    uint64_t second = 2;
+    cr_assert_eq(thread_set_affinity(thread_current(), &second, 1), 0);
+    machine_interrupts();
+    struct thread *thread = machine_spawn(sheep_thread, sleeps);
+    thread_start(thread); /* queued here, behind this one */
+    for (uint32_t round = 0; round < 30; round++) {
+        uint32_t core = round % 3; /* not only where this one is not */
+        uint64_t set = UINT64_C(1) << core;
+        cr_assert_eq(thread_set_affinity(thread, &set, 1), 0);
+        while (atomic_load(&sheep_core) != core)
+            machine_interrupts();
+    }
+    atomic_store(&sheep_free, true);
+}
+
+Test(threads, affinity_moves_others)
+{
+    atomic_store(&sheep_core, 99);
+    machine_make(3);
+    machine_run(herd_main, 0);
+}
+
+Test(threads, affinity_moves_sleepers)
+{
+    atomic_store(&sheep_core, 99);
+    machine_make(3);
+    machine_run(herd_main, 1);
+}
+
 /* --- All at once ---------------------------------------------------------------------------------
  */
 
@@ -319,15 +394,9 @@ static void storm_thread(uintptr_t seed)
         case 0:
             schedule_yield();
             break;
-        case 1: { /* moves at once */
+        case 1: {
             uint64_t set = storm_random(&state) % 15 + 1;
             cr_assert_eq(thread_set_affinity(self, &set, 1), 0);
-            machine_interrupts();
-            if (thread_current() == self && (set >> core_self()->index & 1) == 0) {
-                /* Somebody else may have changed it meanwhile. */
-                if (!core_set_has(&self->affinity, core_self()->index))
-                    atomic_fetch_add(&storm_faults, 1);
-            }
             break;
         }
         case 2: /* some other thread's affinity or priority */
