@@ -25,6 +25,7 @@ static void child_run(char *const argv[], const int *keep, size_t keep_count, in
         _exit(127);
     setpgid(0, 0);
     sigaction(SIGPIPE, &standard, NULL);
+    sigaction(SIGXFSZ, &standard, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 
