@@ -23,7 +23,8 @@ COMMON := -std=gnu11 -g -O2 -I. $(WARN) -MMD -MP
 FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-omit-frame-pointer \
         -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none \
         -fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections
-KERNEL_CFLAGS := $(FREESTANDING) -mcmodel=kernel
+PC_INCLUDE := -Iinstance/platform/pc/include
+KERNEL_CFLAGS := $(FREESTANDING) -mcmodel=kernel $(PC_INCLUDE)
 LOADER_CFLAGS := $(FREESTANDING) -mcmodel=small
 HOST_CFLAGS := $(COMMON) -D_GNU_SOURCE -fno-omit-frame-pointer
 PROXY_LIBS := -lelf -ldw -lyaml -lcjson -pthread -lm

@@ -4,6 +4,7 @@
 #ifndef INSTANCE_PLATFORM_H
 #define INSTANCE_PLATFORM_H
 
+#include <platform/layout.h> /* of the platform that the kernel is compiled for */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,10 +18,8 @@ enum platform_protection {
     PLATFORM_EXECUTE = 4,
 };
 
-/* First virtual address behind the program's; program mappings lie in [PROGRAM_FLOOR, PROGRAM_TOP).
- */
+/* Program mappings lie in [PROGRAM_FLOOR, PROGRAM_TOP); the platform's layout.h has the top. */
 #define PROGRAM_FLOOR UINT64_C(0x10000)
-#define PROGRAM_TOP UINT64_C(0x7ffffffff000)
 
 /* --- Memory ------------------------------------------------------------------------------------
  */
@@ -52,15 +51,16 @@ uint64_t platform_lookup(uintptr_t virtual, unsigned *protection);
 /* --- Cores -------------------------------------------------------------------------------------
  */
 
-/* Makes `core`, the first of the group, this core's struct core for good (core_self finds it). Called
- * once, before anything that needs core_self. */
+/* Makes `core`, the first of the group, this core's struct core for good (core_self finds it).
+ * Called once, before anything that needs core_self. */
 void platform_first_core(struct core *core);
 
 /* Once kernel stacks can be had: guarded stacks for the first core's interrupts. 0 or -ENOMEM. */
 int platform_first_core_stacks(void);
 
-/* Starts all cores of the group but the first: each runs `entry` on its idle thread's stack. Returns
- * when all have come up or a limit has passed: the count of those that did not, each logged by name. */
+/* Starts all cores of the group but the first: each runs `entry` on its idle thread's stack.
+ * Returns when all have come up or a limit has passed: the count of those that did not, each logged
+ * by name. */
 unsigned platform_cores_start(void (*entry)(struct core *core));
 
 /* Halts this core until an interrupt comes. Called with interrupts off after looking once more for
