@@ -63,8 +63,9 @@ int summary_instance_status(const struct instance_result *result)
         return result->exit_status & 0xff ? (int)(result->exit_status & 0xff) : STATUS_LOST;
     case FATE_KILLED:
         return 137; /* 128 + SIGKILL */
-    case FATE_UNKNOWN:
     case FATE_LOST:
+        return result->exit_status ? (int)result->exit_status : STATUS_LOST;
+    case FATE_UNKNOWN:
     case FATE_SILENT:
         break;
     }
@@ -93,7 +94,8 @@ const char *summary_fate_text(const struct instance_result *result, char *buffer
         snprintf(buffer, capacity, "killed");
         break;
     case FATE_LOST:
-        snprintf(buffer, capacity, "lost: the machine ended under it");
+        snprintf(buffer, capacity, "lost: %s",
+                 result->cause[0] ? result->cause : "the machine ended under it");
         break;
     case FATE_SILENT:
         snprintf(buffer, capacity, "did not start");
