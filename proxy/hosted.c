@@ -208,8 +208,8 @@ static void children_changed(struct event_source *source, uint32_t bits)
         if (info.si_code == CLD_STOPPED && !instance->stopped) {
             instance->stopped = true;
             if (!hosted->platform.host.options->gdb)
-                note(hosted, "instance %s has been stopped by %s; kill -CONT %d lets it go on",
-                     name_of(instance), strsignal(info.si_status), (int)instance->process.pid);
+                note(hosted, "instance %s has been stopped by SIG%s; kill -CONT %d lets it go on",
+                     name_of(instance), sigabbrev_np(info.si_status), (int)instance->process.pid);
         } else if (info.si_code == CLD_CONTINUED && instance->stopped) {
             instance->stopped = false;
             if (!hosted->platform.host.options->gdb)
@@ -256,6 +256,14 @@ static int open_read_only(int fd)
     return result < 0 ? -errno : result;
 }
 
+static const char *descriptor_advice(int error, const char *otherwise)
+{
+    if (error == -EMFILE || error == -ENFILE)
+        return "; the limit of open files (ulimit -n) is too low: three for each instance and some "
+               "thirty more are needed";
+    return otherwise;
+}
+
 static int make_shared(struct hosted *hosted)
 {
     sigset_t children;
@@ -263,10 +271,9 @@ static int make_shared(struct hosted *hosted)
 
     hosted->lagoon = open_read_only(hosted->platform.host.lagoon->fd);
     if (hosted->lagoon < 0) {
-        note(hosted,
-             "cannot open the lagoon read-only: %s; platform hosted needs /proc for that, "
-             "--platform pc works without",
-             strerror(-hosted->lagoon));
+        note(hosted, "cannot open the lagoon read-only: %s%s", strerror(-hosted->lagoon),
+             descriptor_advice(hosted->lagoon,
+                               "; platform hosted needs /proc for that, --platform pc does not"));
         return hosted->lagoon;
     }
     hosted->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -275,7 +282,8 @@ static int make_shared(struct hosted *hosted)
         ftruncate(hosted->doorbells, HOSTED_DOORBELL_BYTES) ||
         fcntl(hosted->doorbells, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
         error = -errno;
-        note(hosted, "cannot make the machine's doorbells: %s", strerror(-error));
+        note(hosted, "cannot make the machine's doorbells: %s%s", strerror(-error),
+             descriptor_advice(error, ""));
         return error;
     }
     hosted->words =
@@ -307,11 +315,8 @@ static int start_failed(struct hosted *hosted, const struct hosted_instance *ins
                         const char *what, int error)
 {
     note(hosted, "cannot start instance %s: %s: %s%s", name_of(instance), what, strerror(-error),
-         error == -EMFILE || error == -ENFILE
-             ? "; the limit of open files (ulimit -n) is too low: two for each instance and some "
-               "twenty more are needed"
-         : error == -EAGAIN ? "; the limit of processes (ulimit -u) may be reached"
-                            : "");
+         descriptor_advice(
+             error, error == -EAGAIN ? "; the limit of processes (ulimit -u) may be reached" : ""));
     return error;
 }
 

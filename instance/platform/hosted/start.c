@@ -19,6 +19,7 @@
 #include <asm/signal.h>
 #include <linux/auxvec.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
 
 #define STATUS_FAILED 1
 #define SEEK_TO_END 2
@@ -172,6 +173,9 @@ noreturn void hosted_start(const uint64_t *stack, uint64_t tsc)
                                                               hosted_handover->cores.offset))[0]
                                   .machine_core;
     hosted_process = host_call1(__NR_getpid, 0);
+    char name[16]; /* as ps and top show it */
+    format_to(name, sizeof name, "atoll:%s", hosted_handover->name);
+    host_call2(__NR_prctl, PR_SET_NAME, (uint64_t)name);
     clock_init(&hosted_handover->clock);
     paging_root = hosted_handover->page_table;
     fpu_init(enabled_state(), true);
