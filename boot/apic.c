@@ -4,7 +4,10 @@
 #include "boot/loader.h"
 
 #include "abi/freestanding/scale.h"
+#include "boot/port.h"
 
+#define PIC_MASTER_MASK 0x21
+#define PIC_SLAVE_MASK 0xa1
 #define MSR_APIC_BASE 0x1b
 #define APIC_BASE_ENABLE (UINT64_C(1) << 11)
 #define APIC_BASE_X2APIC (UINT64_C(1) << 10)
@@ -55,6 +58,9 @@ static void apic_write(uint32_t reg, uint32_t value)
 
 void apic_init(void)
 {
+    /* The two 8259s that firmware may have left on: their vectors would look like exceptions. */
+    port_out8(PIC_MASTER_MASK, 0xff);
+    port_out8(PIC_SLAVE_MASK, 0xff);
     uint32_t eax = 1, ebx, ecx, edx;
     __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
     loader.x2apic = ecx >> 21 & 1;

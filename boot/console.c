@@ -75,8 +75,9 @@ noreturn void loader_fail(const char *text, ...)
     va_start(arguments, text);
     format(line, sizeof line, text, arguments);
     va_end(arguments);
-    console_print("boot loader: %s\n", line);
-    if (loader.boot) {
+    if (!loader.boot) { /* nobody but the console can be told */
+        console_print("boot loader: %s\n", line);
+    } else {
         for (size_t i = 0; i < sizeof line; i++)
             loader.boot->message[i] = line[i];
         atomic_store_explicit(&loader.boot->failed, 1, memory_order_release);

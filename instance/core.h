@@ -17,16 +17,18 @@ struct core_machine; /* the platform's own part: tables, stacks, flush state */
 
 /* What other cores may touch. */
 struct core_shared {
+    /* Written by others. */
     _Alignas(SHM_LINE) _Atomic(struct thread *) inbox; /* threads made runnable elsewhere; LIFO by
                                                           thread->inbox_next, pushed with CAS */
     _Atomic(struct core *) steal_request; /* an idle core that asks for a thread; NULL: nobody */
-    _Atomic uint32_t idle;                /* 1: halted or about to be; a kick is needed */
+    _Atomic uint32_t changed; /* 1: priority or affinity of a thread changed that is, or may be,
+                                 here: look at all of them. With a kick */
+    /* Written by the core itself, read by others. */
+    _Alignas(SHM_LINE) _Atomic uint32_t idle; /* 1: halted or about to be; a kick is needed */
     _Atomic uint32_t runnable; /* length of the run queue, for thieves and wake-ups to look at */
-    _Atomic uint32_t online;   /* 1: the core is up and takes threads */
     _Atomic uint32_t movable;  /* of the runnable ones, those that may run on another core too */
     _Atomic uint32_t priority; /* of the thread that runs here; PRIORITIES: the idle thread */
-    _Atomic uint32_t changed;  /* 1: priority or affinity of a thread changed that is, or may be,
-                                  here:  look at all of them. With a kick */
+    _Atomic uint32_t online;   /* 1: the core is up and takes threads */
     _Atomic uint64_t barrier_seen; /* the last core_barrier_all that this core has answered */
 };
 

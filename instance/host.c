@@ -105,7 +105,7 @@ void host_extent_free(uint64_t extent)
 
 uint8_t *host_extent_bytes(uint64_t extent)
 {
-    return (uint8_t *)instance.section + extent;
+    return shm_view_own(&instance.view, extent, 1);
 }
 
 const uint8_t *host_proxy_bytes(uint64_t extent, uint64_t length)

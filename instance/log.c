@@ -26,9 +26,9 @@ void log_write(enum machine_log level, const char *format, ...)
     char line[LINE_MAX_BYTES];
     struct core *core = core_self();
     uint64_t now = log_ring ? platform_monotonic_ns() : 0;
-    size_t length = format_to(line, sizeof line, "<%d> %lu.%06lu %u:%d ", (int)level,
-                              now / 1000000000, now / 1000 % 1000000, core->index,
-                              core->current ? core->current->id : 0);
+    size_t length =
+        format_to(line, sizeof line, "<%d> %lu.%06lu %u:%d ", (int)level, now / 1000000000,
+                  now / 1000 % 1000000, core->index, core->current ? core->current->id : 0);
     va_list arguments;
     va_start(arguments, format);
     length += format_text(line + length, sizeof line - length, format, arguments);

@@ -1,6 +1,7 @@
 /* Starting the program: its segments into the address space, its stack, its first thread. */
 #include "instance/program.h"
 
+#include "instance/arch/x86/arch.h"
 #include "instance/arch/x86/cpu.h"
 #include "instance/fs/file.h"
 #include "instance/host.h"
@@ -25,9 +26,6 @@
 #define CPUID_FEATURES 1 /* leaf; EDX is AT_HWCAP */
 #define CPUID_EXTENDED_FEATURES 7
 #define CPUID_FSGSBASE 1 /* in EBX */
-
-/* Segment selectors of the program, which runs in the kernel's ring on `pc`. */
-extern const uint16_t arch_program_cs, arch_program_ss;
 
 /* Maps the segments: pages come from the file in the lagoon as they are touched, read-only ones are
  * used in place; what lies behind the file's part is zero. */
@@ -162,11 +160,9 @@ int program_start(void)
     struct program_layout layout;
     const char *why;
 
-    int error = syscall_init(instance.handover->flags & MACHINE_FLAG_STRACE);
-    if (error == 0)
-        error = file_table_init();
+    int error = file_table_init();
     if (error != 0) {
-        log_error("program: no memory for the kernel's tables");
+        log_error("program: no memory for its file descriptors");
         return error;
     }
     error = program_parse(image, size, PROGRAM_LIMIT, &layout, &why);

@@ -12,7 +12,7 @@
 
 /* A part of the file that is to be in memory (PT_LOAD), with its base added. */
 struct program_segment {
-    uint64_t address;     /* not page aligned; address and offset agree modulo the page */
+    uint64_t address;     /* not page aligned; agrees with `offset` modulo the page */
     uint64_t memory_size; /* bytes, 1 or more; those behind file_size are zero */
     uint64_t offset;      /* in the file */
     uint64_t file_size;   /* bytes, at most memory_size */

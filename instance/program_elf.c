@@ -53,7 +53,7 @@ static const char *program_check_load(const Elf64_Phdr *load, uint64_t size, uin
         return "a segment lies outside the file";
     if (load->p_align > 1 && (load->p_align & (load->p_align - 1)) != 0)
         return "a segment's alignment is not a power of two";
-    if ((load->p_vaddr - load->p_offset) % PAGE_SIZE != 0)
+    if (load->p_filesz != 0 && (load->p_vaddr - load->p_offset) % PAGE_SIZE != 0)
         return "a segment's address and file offset do not agree";
     if (!program_range_inside(load->p_vaddr, load->p_memsz, limit))
         return "a segment lies outside the program's address space";

@@ -71,8 +71,10 @@ int program_stack_build(const struct program_stack_input *input, uint64_t top,
         return -ENOMEM;
 #define STACK_PLACE(address) (bytes + ((address)-pointer))
     memcpy(STACK_PLACE(path_at), input->path, path_size - 1);
-    memcpy(STACK_PLACE(environment_at), environment->bytes, environment->size);
-    memcpy(STACK_PLACE(arguments_at), arguments->bytes, arguments->size);
+    if (environment->size != 0)
+        memcpy(STACK_PLACE(environment_at), environment->bytes, environment->size);
+    if (arguments->size != 0)
+        memcpy(STACK_PLACE(arguments_at), arguments->bytes, arguments->size);
     memcpy(STACK_PLACE(platform_at), stack_platform, sizeof(stack_platform));
     memcpy(STACK_PLACE(random_at), input->random, 16);
 

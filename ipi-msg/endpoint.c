@@ -17,13 +17,16 @@ void ipi_endpoint_init(struct ipi_endpoint *endpoint, const struct shm_view *vie
                        struct shm_section *section, struct shm_heap *heap, struct ipi_link *links,
                        doorbell_ring_t ring, void *ring_context, uint32_t core)
 {
-    *endpoint = (struct ipi_endpoint){.view = *view,
-                                      .section = section,
-                                      .heap = heap,
-                                      .links = links,
-                                      .ring = ring,
-                                      .ring_context = ring_context,
-                                      .core = core};
+    *endpoint = (struct ipi_endpoint){
+        .view = *view,
+        .section = section,
+        .generation = atomic_load_explicit(&section->generation, memory_order_relaxed),
+        .ports = shm_view_port(view, section, view->self, 0),
+        .heap = heap,
+        .links = links,
+        .ring = ring,
+        .ring_context = ring_context,
+        .core = core};
 }
 
 size_t ipi_message_max(void)
@@ -36,24 +39,13 @@ static bool is_other(const struct ipi_endpoint *endpoint, uint32_t peer)
     return peer < endpoint->view.peers && peer != endpoint->view.self;
 }
 
-static uint64_t own_generation(const struct ipi_endpoint *endpoint)
-{
-    return atomic_load_explicit(&endpoint->section->generation, memory_order_relaxed);
-}
-
-/* Own entry for the pair with `peer`. The own section is sound: this peer has made it. */
-static struct shm_port *own_port(const struct ipi_endpoint *endpoint, uint32_t peer)
-{
-    return shm_view_port(&endpoint->view, endpoint->section, endpoint->view.self, peer);
-}
-
 /* --- The state of a link
  * --------------------------------------------------------------------------*/
 
 static void link_close(struct ipi_endpoint *endpoint, uint32_t peer, int error)
 {
     struct ipi_link *link = &endpoint->links[peer];
-    atomic_store_explicit(&own_port(endpoint, peer)->ring_generation, 0, memory_order_release);
+    atomic_store_explicit(&endpoint->ports[peer].ring_generation, 0, memory_order_release);
     link->writer_open = link->reader_open = false;
     link->section = NULL;
     link->error = error;
@@ -91,8 +83,7 @@ static int link_bind(struct ipi_endpoint *endpoint, uint32_t peer,
     link->section = section;
     if (link->writer_open) {
         link->writer.reader_port = link->peer_port;
-        atomic_store_explicit(&own_port(endpoint, peer)->ring_reader, generation,
-                              memory_order_release);
+        atomic_store_explicit(&endpoint->ports[peer].ring_reader, generation, memory_order_release);
     }
     return 0;
 }
@@ -144,8 +135,8 @@ static int link_open_writer(struct ipi_endpoint *endpoint, uint32_t peer)
     if (!cells)
         return -ENOMEM;
 
-    struct shm_port *port = own_port(endpoint, peer);
-    uint64_t number = own_generation(endpoint) << 32 | ++link->rings;
+    struct shm_port *port = &endpoint->ports[peer];
+    uint64_t number = endpoint->generation << 32 | ++link->rings;
     /* No ring is announced at this moment (link_close), so nobody reads for whom it would be. */
     atomic_store_explicit(&port->ring_reader, link->generation, memory_order_release);
     shm_ring_writer_create(&link->writer, port, cells, link->ring_offset, IPI_RING_CELLS, number);
@@ -209,10 +200,10 @@ static int link_open_reader(struct ipi_endpoint *endpoint, uint32_t peer)
     /* A ring made for a former generation of this peer has been read from by that. A ring made anew
      * says for whom before it announces itself, so what is opened below is no older than this. */
     uint64_t reader = atomic_load_explicit(&link->peer_port->ring_reader, memory_order_acquire);
-    if (reader != 0 && reader != own_generation(endpoint))
+    if (reader != 0 && reader != endpoint->generation)
         return -EAGAIN;
     int error =
-        shm_ring_reader_open(&link->reader, own_port(endpoint, peer), link->peer_port, bytes, size);
+        shm_ring_reader_open(&link->reader, &endpoint->ports[peer], link->peer_port, bytes, size);
     link->reader_open = error == 0;
     return error;
 }
@@ -271,7 +262,7 @@ bool ipi_arm(struct ipi_endpoint *endpoint, uint32_t first, uint32_t last)
 {
     bool pending = false;
     for (uint32_t peer = first; peer <= last && peer < endpoint->view.peers; peer++)
-        shm_port_arm(own_port(endpoint, peer), endpoint->core);
+        shm_port_arm(&endpoint->ports[peer], endpoint->core);
     shm_fence();
     for (uint32_t peer = first; peer <= last && peer < endpoint->view.peers; peer++)
         if (is_other(endpoint, peer))
@@ -282,5 +273,5 @@ bool ipi_arm(struct ipi_endpoint *endpoint, uint32_t first, uint32_t last)
 void ipi_disarm(struct ipi_endpoint *endpoint, uint32_t first, uint32_t last)
 {
     for (uint32_t peer = first; peer <= last && peer < endpoint->view.peers; peer++)
-        shm_port_disarm(own_port(endpoint, peer));
+        shm_port_disarm(&endpoint->ports[peer]);
 }

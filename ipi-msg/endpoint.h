@@ -27,7 +27,9 @@ struct ipi_link {
 
 struct ipi_endpoint {
     struct shm_view view;
-    struct shm_section *section; /* own */
+    struct shm_section *section; /* own, */
+    uint64_t generation;         /* its generation, */
+    struct shm_port *ports;      /* and its ports: [view.peers] */
     struct shm_heap *heap;       /* of the own section */
     struct ipi_link *links;      /* [view.peers] */
     doorbell_ring_t ring;

@@ -56,10 +56,15 @@ void config_fault(struct config_report *report, struct config_place place, const
 {
     char *text = NULL;
     va_list arguments;
+    if (++report->faults > CONFIG_FAULTS_SHOWN) {
+        if (report->faults == CONFIG_FAULTS_SHOWN + 1)
+            fprintf(report->out, "%s: there are more faults; these were the first %d\n",
+                    report->file ? report->file : "atoll", CONFIG_FAULTS_SHOWN);
+        return;
+    }
     va_start(arguments, format);
     int length = vasprintf(&text, format, arguments);
     va_end(arguments);
-    report->faults++;
     /* The values come from files: what they hold must not drive the user's terminal. */
     for (int i = 0; i < length; i++)
         if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)

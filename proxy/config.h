@@ -75,6 +75,7 @@ struct run_options {
 /* Faults found, each already printed as "FILE:LINE:COLUMN: what is wrong; what would be right" or
  * "atoll: ..." without a file. Control characters are shown as '?': the text may be a stranger's.
  */
+#define CONFIG_FAULTS_SHOWN 1000 /* the rest is counted; nobody reads a million lines */
 struct config_report {
     FILE *out;
     const char *file; /* NULL: the command line */

@@ -7,8 +7,14 @@
 #include <string.h>
 #include <yaml.h>
 
+/* libyaml's time grows with the square of the nesting and of the number of %TAG directives. A
+ * machine file needs four levels and no directive, so these limits take nothing from anyone. */
+#define DEPTH_MAX 1000
+#define TAG_DIRECTIVES_MAX 1000
+
 struct tree_builder {
     struct tree *tree;
+    size_t depth;           /* collections that have not ended */
     struct tree_node *open; /* the innermost collection that has not ended, where nodes go */
     struct config_report *report;
 };
@@ -37,10 +43,18 @@ static struct tree_node *add_node(struct tree_builder *builder, enum tree_kind k
     return node;
 }
 
-static void open_collection(struct tree_builder *builder, enum tree_kind kind,
+/* Returns false when it lies too deep: then nothing more is to be read. */
+static bool open_collection(struct tree_builder *builder, enum tree_kind kind,
                             const yaml_event_t *event)
 {
+    if (builder->depth == DEPTH_MAX) {
+        config_fault(builder->report, place_of(event->start_mark),
+                     "this is nested %d levels deep; a machine file needs four", DEPTH_MAX);
+        return false;
+    }
+    builder->depth++;
     builder->open = add_node(builder, kind, event);
+    return true;
 }
 
 static void refuse_extras(struct tree_builder *builder, const yaml_event_t *event,
@@ -72,17 +86,17 @@ static bool take_event(struct tree_builder *builder, const yaml_event_t *event)
     case YAML_SEQUENCE_START_EVENT:
         refuse_extras(builder, event, event->data.sequence_start.anchor,
                       event->data.sequence_start.tag);
-        open_collection(builder, TREE_SEQUENCE, event);
-        return true;
+        return open_collection(builder, TREE_SEQUENCE, event);
     case YAML_MAPPING_START_EVENT:
         refuse_extras(builder, event, event->data.mapping_start.anchor,
                       event->data.mapping_start.tag);
-        open_collection(builder, TREE_MAPPING, event);
-        return true;
+        return open_collection(builder, TREE_MAPPING, event);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
-        if (builder->open) /* libyaml lets no end come without its start */
+        if (builder->open) { /* libyaml lets no end come without its start */
             builder->open = builder->open->parent;
+            builder->depth--;
+        }
         return true;
     case YAML_ALIAS_EVENT:
         config_fault(builder->report, place_of(event->start_mark),
@@ -121,6 +135,19 @@ static struct config_place problem_place(const yaml_parser_t *parser, const char
     return place;
 }
 
+static bool too_many_tag_directives(const char *text, size_t length)
+{
+    static const char directive[] = "%TAG";
+    const char *end = text + length;
+    size_t count = 0;
+    while ((text = memmem(text, (size_t)(end - text), directive, strlen(directive)))) {
+        text += strlen(directive);
+        if (++count > TAG_DIRECTIVES_MAX)
+            return true;
+    }
+    return false;
+}
+
 int tree_read(struct tree *tree, const char *text, size_t length, struct config_report *report)
 {
     struct tree_builder builder = {.tree = tree, .report = report};
@@ -128,10 +155,17 @@ int tree_read(struct tree *tree, const char *text, size_t length, struct config_
     yaml_event_t event;
     bool more = true;
     *tree = (struct tree){0};
+    if (too_many_tag_directives(text, length)) {
+        config_fault(report, (struct config_place){0},
+                     "there are more than %d %%TAG directives; a machine file needs none",
+                     TAG_DIRECTIVES_MAX);
+        return -1;
+    }
     if (!yaml_parser_initialize(&parser)) {
         config_fault(report, (struct config_place){0}, "there is not enough memory to read it");
         return -1;
     }
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
     while (more) {
         if (!yaml_parser_parse(&parser, &event)) {

@@ -26,7 +26,7 @@ struct tree {
 
 /* Reads one YAML document. Anchors, aliases, tags and further documents are faults. Returns 0 (with
  * or without faults: the tree is whole), or -1 when the text is no YAML, with the fault reported;
- * then the tree is empty. Any depth of nesting that libyaml takes is taken, without recursion. */
+ * then the tree is empty. Collections may be nested 1000 deep; nothing recurses with the depth. */
 int tree_read(struct tree *tree, const char *text, size_t length, struct config_report *report);
 
 void tree_free(struct tree *tree);

@@ -72,10 +72,14 @@ int ivshmem_open(struct ivshmem_server *server, int lagoon, uint32_t vectors, in
      * there. The kernel doubles the figure and caps it at twice wmem_max, which in the smallest
      * usual setting (208 KiB) holds 400 messages; were it less, -EAGAIN would say so below. */
     setsockopt(server->socket, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-    server->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     server->vectors = calloc(vectors, sizeof(*server->vectors));
-    if (server->doorbell < 0 || !server->vectors) {
-        error = server->vectors ? -errno : -ENOMEM;
+    if (!server->vectors) {
+        error = -ENOMEM;
+        goto fail;
+    }
+    server->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->doorbell < 0) {
+        error = -errno;
         goto fail;
     }
     for (uint32_t i = 0; i < vectors; i++) {
@@ -114,9 +118,9 @@ int ivshmem_take(const struct ivshmem_server *server)
 
 void ivshmem_close(struct ivshmem_server *server)
 {
-    if (!server->vectors && server->socket <= 0)
+    if (!server->vectors && server->socket <= 0) /* zeroed, or closed before */
         return;
-    for (uint32_t i = 0; i < server->vector_count; i++)
+    for (uint32_t i = 0; server->vectors && i < server->vector_count; i++)
         close(server->vectors[i]);
     free(server->vectors);
     if (server->doorbell >= 0)

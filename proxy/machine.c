@@ -309,10 +309,7 @@ int machine_run_on(const struct machine_config *machine, const struct run_option
     int status = STATUS_MACHINE_FAILED;
 
     keep_standard_files();
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGTERM);
-    sigaddset(&blocked, SIGHUP);
+    machine_stop_signals(&blocked);
     sigprocmask(SIG_BLOCK, &blocked, &mask_before);
     sigaction(SIGPIPE, &ignore, &pipe_before);
 

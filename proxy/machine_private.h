@@ -14,8 +14,11 @@
 #include "proxy/platform.h"
 #include "proxy/summary.h"
 
+#include <signal.h>
+
 #define SECOND_NS UINT64_C(1000000000)
-#define START_LIMIT_NS (30 * SECOND_NS)   /* between two signs of life while the machine starts */
+#define START_LIMIT_NS (30 * SECOND_NS)   /* between two signs of life while the machine starts, */
+#define START_LIMIT_CORE_NS SECOND_NS     /* and more for each of its cores */
 #define STOP_GRACE_NS (2 * SECOND_NS)     /* for programs to end on a signal */
 #define END_GRACE_NS (1 * SECOND_NS)      /* for kernels to end on order */
 #define PLATFORM_GRACE_NS (SECOND_NS / 2) /* for QEMU to end on SIGTERM */
@@ -110,7 +113,11 @@ void machine_instance_gone(struct instance_run *instance, const char *why, int s
 /* --- machine_stop.c ----------------------------------------------------------------------------
  */
 
-/* Signals INT, TERM and HUP, and all timers. 0 or a negative errno value. */
+/* The signals that end a run: INT, TERM and HUP, except those that whoever started the command
+ * wants ignored (nohup). They are to be blocked, from before the run until after it. */
+void machine_stop_signals(sigset_t *signals);
+
+/* Listens to them, and makes all timers. 0 or a negative errno value. */
 int machine_stop_open(struct machine_run *run);
 void machine_stop_close(struct machine_run *run);
 

@@ -192,12 +192,20 @@ static enum instance_fate fate_of(uint32_t state)
 static bool serve_instance(struct instance_run *instance)
 {
     struct machine_run *run = instance->machine;
-    const struct shm_section *section = shm_view_section(&run->lagoon.view, instance->peer, NULL);
     enum instance_fate fate = FATE_UNKNOWN;
     bool progress;
+    int error;
+    const struct shm_section *section = shm_view_section(&run->lagoon.view, instance->peer, &error);
 
-    if (!section)
+    if (!section && error == -EAGAIN) /* not made yet */
         return false;
+    if (!section) {
+        instance->result->fate = FATE_LOST;
+        snprintf(instance->result->cause, sizeof(instance->result->cause),
+                 "its section of the lagoon is not sound");
+        machine_instance_over(instance);
+        return true;
+    }
     instance->seen = true;
     /* The state first: what an instance sent before it ended is then found below. */
     fate = fate_of(atomic_load_explicit(&section->state, memory_order_acquire));

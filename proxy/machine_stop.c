@@ -75,17 +75,24 @@ void machine_end_platform(struct machine_run *run)
     run->ending = true;
     events_timer_arm(&run->start_limit, 0);
     events_timer_arm(&run->time_limit, 0);
-    events_timer_arm(&run->stop_limit, 0);
+    /* A run that was ended early does not wait for ever for somebody to read what is left. */
+    events_timer_arm(&run->stop_limit, run->stop == STOP_NOT ? 0 : END_GRACE_NS);
     if (run->platform_ended)
         return;
     run->platform->operations->stop(run->platform, false);
     events_timer_arm(&run->platform_limit, PLATFORM_GRACE_NS);
 }
 
+/* A hundred vCPUs take their time on a few host cores. */
+static uint64_t start_limit(const struct machine_run *run)
+{
+    return START_LIMIT_NS + run->config->cores * START_LIMIT_CORE_NS;
+}
+
 void machine_start_heard(struct machine_run *run)
 {
     /* gdb's user may take as long as he likes. */
-    events_timer_arm(&run->start_limit, run->all_seen || run->options->gdb ? 0 : START_LIMIT_NS);
+    events_timer_arm(&run->start_limit, run->all_seen || run->options->gdb ? 0 : start_limit(run));
 }
 
 /* --- Limits --------------------------------------------------------------------------------------
@@ -94,7 +101,7 @@ void machine_start_heard(struct machine_run *run)
 static void start_limit_expired(void *context)
 {
     struct machine_run *run = context;
-    unsigned seconds = (unsigned)(START_LIMIT_NS / SECOND_NS);
+    unsigned seconds = (unsigned)(start_limit(run) / SECOND_NS);
     bool any = false;
 
     if (!run->alive || !run->launched) {
@@ -145,7 +152,12 @@ static void time_limit_expired(void *context)
 
 static void stop_limit_expired(void *context)
 {
-    stop_further(context);
+    struct machine_run *run = context;
+
+    if (run->ending)
+        run->hurry = true;
+    else
+        stop_further(run);
 }
 
 static void platform_limit_expired(void *context)
@@ -171,15 +183,23 @@ static void signal_ready(struct event_source *source, uint32_t bits)
                  128 + (int)info.ssi_signo);
 }
 
+void machine_stop_signals(sigset_t *signals)
+{
+    static const int all[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction before;
+
+    sigemptyset(signals);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (sigaction(all[i], NULL, &before) || before.sa_handler != SIG_IGN)
+            sigaddset(signals, all[i]);
+}
+
 int machine_stop_open(struct machine_run *run)
 {
     sigset_t wanted;
     int fd, error;
 
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGINT);
-    sigaddset(&wanted, SIGTERM);
-    sigaddset(&wanted, SIGHUP);
+    machine_stop_signals(&wanted);
     fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return -errno;

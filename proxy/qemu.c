@@ -36,6 +36,7 @@ struct qemu {
     struct lines console_lines, error_lines;
     char *debug_file;
     bool alive, stopping, firmware_missing;
+    bool spoke; /* QEMU has said something itself */
 };
 
 static struct qemu *qemu_of(struct platform *platform)
@@ -76,6 +77,7 @@ static void error_line(void *context, const char *line, size_t length)
         qemu->firmware_missing = true;
         return;
     }
+    qemu->spoke = true;
     qemu->platform.host.line(qemu->platform.host.context, "qemu", line, length);
 }
 
@@ -254,8 +256,9 @@ static void process_ended(struct event_source *source, uint32_t bits)
     qemu->platform.stopped_ns = clock_monotonic_ns();
     process_status_text(status, status_text, sizeof(status_text));
     snprintf(why, sizeof(why), "QEMU ended by itself: %s%s", status_text,
-             status == 0 && qemu->alive ? " (the machine was reset: a triple fault, most likely)"
-                                        : "");
+             status == 0 && qemu->alive && !qemu->spoke
+                 ? " (the machine was reset: a triple fault, most likely)"
+                 : "");
     qemu->platform.host.ended(qemu->platform.host.context, qemu->stopping ? NULL : why);
 }
 

@@ -11,11 +11,18 @@
 
 #define STATUS_LOST 125
 
+/* The instance's clock was set by a question and its answer, and may be ahead of ours a little, and
+ * drift by as much as the host's clock is being steered: that is rounded to now. */
+#define CLOCK_AHEAD_NS UINT64_C(20000000)
+#define CLOCK_DRIFT 1000 /* one part in so many */
+
 static uint64_t take_time(const _Atomic uint64_t *time, uint64_t earliest, uint64_t latest)
 {
     uint64_t value = atomic_load_explicit(time, memory_order_relaxed);
 
-    return value >= earliest && value <= latest ? value : 0;
+    if (value < earliest || value > latest + CLOCK_AHEAD_NS + (latest - earliest) / CLOCK_DRIFT)
+        return 0;
+    return value < latest ? value : latest;
 }
 
 static uint64_t take(const _Atomic uint64_t *counter)

@@ -49,7 +49,8 @@ struct machine_result {
     size_t instance_count;
 };
 
-/* Copies an instance's times and counters; a time outside [earliest, latest] counts as unknown. */
+/* Copies an instance's times and counters; a time far outside [earliest, latest] counts as
+ * unknown. */
 void summary_take_record(struct instance_record *record, const struct shm_section *section,
                          uint64_t earliest, uint64_t latest);
 

@@ -33,7 +33,7 @@ size_t shm_log_read(const struct shm_log *log, uint64_t limit, uint64_t *positio
                     size_t capacity, uint64_t *lost)
 {
     *lost = 0;
-    if (limit < sizeof *log)
+    if (limit < sizeof *log || (uintptr_t)log % SHM_LINE != 0)
         return 0;
     uint64_t size = SHM_READ_ONCE(log->size);
     if (size == 0 || (size & (size - 1)) != 0 || size > limit - sizeof *log)

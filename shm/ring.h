@@ -56,6 +56,7 @@ struct shm_ring_reader {
     uint64_t tail;     /* cells read so far */
     uint64_t returned; /* credit last published */
     uint64_t generation;
+    uint32_t run;          /* messages since the ring was last found empty */
     uint32_t answered;     /* the sender's waiting that has been answered with credits */
     struct shm_port *port; /* own section: entry of the sender */
     const struct shm_port *sender_port; /* sender's section: entry of this peer */

@@ -76,7 +76,7 @@ static int64_t console_file_control(struct file *file, uint32_t request, uint64_
         return user_write(argument, &state, sizeof(state));
     }
     case TIOCGWINSZ: {
-        struct console_window window = {.rows = 24, .columns = 80};
+        struct console_window window = {0}; /* not known, as a serial terminal's on Linux */
         return user_write(argument, &window, sizeof(window));
     }
     default:

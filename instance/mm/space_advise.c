@@ -26,7 +26,7 @@ static int drop_pages(struct area *area, uint64_t start, uint64_t end)
     return 0;
 }
 
-/* May `advice` be given for this area? 0 or -EINVAL. */
+/* May `advice` be given for this area? 0, -EINVAL or -EACCES. */
 static int check_area(const struct area *area, int advice)
 {
     bool shared = (area->flags & MAP_TYPE) == MAP_SHARED;
@@ -35,7 +35,9 @@ static int check_area(const struct area *area, int advice)
     case MADV_WIPEONFORK:
         return shared || area->source.bytes ? -EINVAL : 0;
     case MADV_REMOVE:
-        return shared && (area->protection & PROT_WRITE) ? 0 : -EINVAL;
+        if (!shared)
+            return -EINVAL;
+        return area->protection & PROT_WRITE ? 0 : -EACCES;
     default:
         return 0;
     }
@@ -81,13 +83,28 @@ static int advise_locked(uint64_t start, uint64_t end, int advice)
     return !error && !space_is_covered(start, end) ? -ENOMEM : error;
 }
 
-/* Fills the range; Linux's errors for it differ from a fault's. */
-static int advise_populate(uint64_t start, uint64_t end, enum space_fault access)
+/* Fills the range. Linux's errors for it differ from a fault's, and it asks for PROT_READ by name.
+ */
+static int advise_populate(uint64_t start, uint64_t end, bool write)
 {
-    int error = space_populate(start, end - start, access);
-    if (error == -EACCES)
-        return -EINVAL;
-    return error ? -ENOMEM : 0;
+    int needed = write ? PROT_WRITE : PROT_READ, error = 0;
+    spin_lock(&space.lock);
+    const struct area *area = area_tree_find(&space.areas, start);
+    uint64_t at = start;
+    while (!error && at < end) {
+        if (!area || area->start > at) {
+            error = -ENOMEM;
+        } else if (!(area->protection & needed)) {
+            error = -EINVAL;
+        } else {
+            at = area->end;
+            area = area_tree_next(area);
+        }
+    }
+    spin_unlock(&space.lock);
+    if (!error && space_populate(start, end - start, write ? SPACE_FAULT_WRITE : SPACE_FAULT_READ))
+        error = -ENOMEM;
+    return error;
 }
 
 static bool is_known(int advice)
@@ -121,16 +138,17 @@ static bool is_known(int advice)
 int space_advise(uint64_t address, uint64_t length, int advice)
 {
     uint64_t end;
-    if (!is_known(advice) || (address & (PAGE_SIZE - 1)) || page_up(length) < length)
+    if (!is_known(advice) || (address & (PAGE_SIZE - 1)) || page_up(length) < length ||
+        address + page_up(length) < address)
         return -EINVAL;
     if (!length)
         return 0;
     if (space_check_range(address, length, &end))
         return -ENOMEM;
     if (advice == MADV_POPULATE_READ)
-        return advise_populate(address, end, SPACE_FAULT_READ);
+        return advise_populate(address, end, false);
     if (advice == MADV_POPULATE_WRITE)
-        return advise_populate(address, end, SPACE_FAULT_WRITE);
+        return advise_populate(address, end, true);
     spin_lock(&space.lock);
     int error = advise_locked(address, end, advice);
     spin_unlock(&space.lock);

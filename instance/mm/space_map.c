@@ -46,8 +46,7 @@ int space_unmap(uint64_t address, uint64_t length)
 /* Rounds the length and checks what does not depend on the areas. */
 static int check_request(uint64_t address, uint64_t *length, int flags)
 {
-    int type = flags & MAP_TYPE;
-    if (!*length || (type != MAP_PRIVATE && type != MAP_SHARED))
+    if (!*length)
         return -EINVAL;
     uint64_t unit = PAGE_SIZE;
     if (flags & MAP_HUGETLB) {
@@ -119,6 +118,9 @@ static int64_t map_locked(uint64_t address, uint64_t length, int protection, int
     uint64_t end = address + length;
     if ((flags & MAP_FIXED_NOREPLACE) && !space_is_free(address, end))
         return -EEXIST;
+    int type = flags & MAP_TYPE;
+    if (type != MAP_PRIVATE && type != MAP_SHARED)
+        return -EINVAL;
     int error = promise(address, end, protection, &flags);
     if (error)
         return error;

@@ -57,10 +57,19 @@ static bool is_protected_so(uint64_t start, uint64_t end, int protection)
     return true;
 }
 
-static int protect_locked(uint64_t start, uint64_t end, int protection)
+/* How far from `start` on there is area after area, at most `end`. */
+static uint64_t covered_end(uint64_t start, uint64_t end)
 {
-    if (!space_is_covered(start, end))
-        return -ENOMEM;
+    const struct area *area = area_tree_find(&space.areas, start);
+    while (area && area->start <= start && start < end) {
+        start = area->end;
+        area = area_tree_next(area);
+    }
+    return start < end ? start : end;
+}
+
+static int protect_covered(uint64_t start, uint64_t end, int protection)
+{
     if (is_protected_so(start, end, protection))
         return 0;
     int error = promise(start, end, protection);
@@ -84,16 +93,25 @@ static int protect_locked(uint64_t start, uint64_t end, int protection)
     return error;
 }
 
+static int protect_locked(uint64_t start, uint64_t end, int protection)
+{
+    /* As on Linux: what lies before the first hole is changed all the same. */
+    uint64_t hole = covered_end(start, end);
+    int error = hole > start ? protect_covered(start, hole, protection) : 0;
+    return !error && hole < end ? -ENOMEM : error;
+}
+
 int space_protect(uint64_t address, uint64_t length, int protection)
 {
     uint64_t end;
-    if ((address & (PAGE_SIZE - 1)) ||
-        (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM)))
+    if (address & (PAGE_SIZE - 1))
         return -EINVAL;
     if (!length)
         return 0;
     if (space_check_range(address, length, &end))
         return -ENOMEM;
+    if (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
+        return -EINVAL;
     spin_lock(&space.lock);
     int error = protect_locked(address, end, protection & (PROT_READ | PROT_WRITE | PROT_EXEC));
     spin_unlock(&space.lock);

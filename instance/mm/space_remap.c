@@ -151,20 +151,23 @@ static int64_t remap_locked(struct remap *remap)
         return -EINVAL;
     uint64_t new_end = remap->start + remap->new_length;
     bool must_move = remap->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
-    if (new_end < remap->old_end) {
+    bool shrinks = new_end <= remap->old_end;
+    /* What stays in place, and what is cut off, may belong to several areas; what moves or grows
+     * not. */
+    if (area->end < (shrinks ? new_end : remap->old_end) && (must_move || !shrinks))
+        return -EFAULT;
+    /* The old place of a shared mapping would have to show the same pages still. */
+    if ((remap->flags & MREMAP_DONTUNMAP) && (area->flags & MAP_TYPE) != MAP_PRIVATE)
+        return -EINVAL;
+    if (shrinks && new_end < remap->old_end) {
         int error = space_unmap_locked(new_end, remap->old_end);
         if (error)
             return error;
         remap->old_end = new_end;
         area = area_tree_find(&space.areas, remap->start);
     }
-    if (!must_move && new_end == remap->old_end)
+    if (shrinks && !must_move)
         return (int64_t)remap->start;
-    if (area->end < remap->old_end)
-        return -EFAULT;
-    if ((remap->flags & MREMAP_DONTUNMAP) &&
-        ((area->flags & MAP_TYPE) != MAP_PRIVATE || area->source.bytes))
-        return -EINVAL;
     if (!must_move) {
         int grown = grow_in_place(remap, area);
         if (grown)

@@ -26,9 +26,14 @@ void core_barrier_all(bool serialise)
             platform_core_kick(&cores[index]);
     for (uint32_t index = 0; index < core_count; index++) {
         struct core *core = &cores[index];
-        /* As short as the longest stretch that a kernel keeps its interrupts off. */
+        /* As short as the longest stretch that a kernel keeps its interrupts off. Other cores may
+         * wait for this one meanwhile. */
         while (atomic_load(&core->shared.barrier_seen) < wanted &&
-               barrier_concerns(core, serialise))
+               barrier_concerns(core, serialise)) {
+            uint64_t saved = interrupts_disable(); /* the kick's handler must not come in between */
+            barrier_answer(core_self());
+            interrupts_restore(saved);
             platform_relax();
+        }
     }
 }

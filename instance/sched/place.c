@@ -4,7 +4,7 @@
  * No ready thread waits beside an idle core for which it may run, and no wake-up is lost:
  * - A core that halts first enters the idle set, then looks at the others' counts of waiting
  * threads and at its inbox. A core that queues a thread first raises its count, then looks at the
- * idle set. Both sides have a full fence in between, so at least one sees the other.
+ * idle set. All four are sequentially consistent, so at least one sees the other.
  * - Every thread left in an empty inbox is followed by a kick, and a kick that comes between the
  * last look and the halt ends the halt (platform_core_idle).
  * - Whoever takes a core out of the idle set, and only he, may place one thread there, so that many
@@ -231,21 +231,21 @@ void place_thread(struct thread *thread)
 /* --- Giving waiting threads away ----------------------------------------------------------------
  */
 
-/* Gives the idle core `thief` a thread. Returns whether there was one that may run there. */
-static bool place_give(struct core *core, struct core *thief)
+/* Gives the idle core `thief` a thread, if there is one that may run there. */
+static void place_give(struct core *core, struct core *thief)
 {
     struct thread *thread = run_queue_steal(&core->queue, thief->index);
     if (thread == NULL)
-        return false;
+        return;
     if (!idle_claim(thief->index)) { /* somebody else was faster */
         run_queue_push(&core->queue, thread);
-        return true;
+        place_publish(core);
+        return;
     }
     place_publish(core);
     if (instance.section != NULL)
         atomic_fetch_add_explicit(&instance.section->counters.steals, 1, memory_order_relaxed);
     inbox_push(thief, thread);
-    return true;
 }
 
 void place_share(struct core *core)
@@ -255,11 +255,12 @@ void place_share(struct core *core)
         thief = atomic_exchange(&core->shared.steal_request, NULL);
     if (core->queue.movable == 0)
         return;
-    atomic_thread_fence(memory_order_seq_cst); /* counts first, then the set: see the head */
+    /* The count once more, now sequentially consistent, then the set: see the head. */
+    atomic_store(&core->shared.movable, core->queue.movable);
     if (thief != NULL)
         place_give(core, thief);
     for (uint32_t word = 0; word < idle_words && core->queue.movable != 0; word++) {
-        uint64_t idle = atomic_load_explicit(&idle_set[word], memory_order_relaxed);
+        uint64_t idle = atomic_load(&idle_set[word]);
         for (; idle != 0 && core->queue.movable != 0; idle &= idle - 1) {
             struct core *other = &cores[word * 64 + (uint32_t)__builtin_ctzll(idle)];
             if (other != core)
@@ -279,7 +280,7 @@ static void place_ask_for_work(struct core *core)
     uint32_t most = 0;
     for (uint32_t step = 1; step < core_count; step++) {
         struct core *other = &cores[(core->index + step) % core_count];
-        uint32_t movable = atomic_load_explicit(&other->shared.movable, memory_order_relaxed);
+        uint32_t movable = atomic_load(&other->shared.movable);
         if (movable > most) {
             most = movable;
             longest = other;
@@ -294,7 +295,7 @@ static void place_ask_for_work(struct core *core)
 bool place_enter_idle(struct core *core)
 {
     atomic_store(&core->shared.idle, 1);
-    idle_enter(core->index); /* a full fence, as the head of this file asks for */
+    idle_enter(core->index);
     if (atomic_load(&core->shared.inbox) != NULL)
         return false;
     place_ask_for_work(core);

@@ -14,9 +14,8 @@ static void thread_changed(struct thread *thread)
         self->need_resched = true; /* looked at on the way back to the program */
         return;
     }
-    atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&thread->state, memory_order_relaxed) == THREAD_WAITING)
-        return; /* it will be placed by what it says by then */
+        return; /* it will be placed by what it says by then; the lock orders this */
     struct core *core = atomic_load(&thread->core);
     atomic_store(&core->shared.changed, 1);
     if (core == self)
@@ -40,7 +39,7 @@ int thread_set_affinity(struct thread *thread, const uint64_t *words, size_t cou
         uint64_t bits = word < count ? words[word] : 0;
         if (word == core_count / 64) /* a last word in part; if there is none, no word matches */
             bits &= (UINT64_C(1) << (core_count % 64)) - 1;
-        __atomic_store_n(&thread->affinity.words[word], bits, __ATOMIC_RELAXED);
+        __atomic_store_n(&thread->affinity.words[word], bits, __ATOMIC_SEQ_CST);
     }
     thread_changed(thread);
     spin_unlock_irq(&thread->lock, saved);
@@ -62,8 +61,7 @@ void thread_set_policy(struct thread *thread, int policy, int realtime, int nice
     uint64_t saved = spin_lock_irq(&thread->lock);
     thread->nice = nice;
     atomic_store_explicit(&thread->policy, policy, memory_order_relaxed);
-    atomic_store_explicit(&thread->priority, policy_priority(policy, realtime, nice),
-                          memory_order_relaxed);
+    atomic_store(&thread->priority, policy_priority(policy, realtime, nice));
     thread_changed(thread);
     spin_unlock_irq(&thread->lock, saved);
 }

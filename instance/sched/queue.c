@@ -20,7 +20,7 @@ static bool thread_is_movable(const struct thread *thread)
 {
     unsigned found = 0;
     for (uint32_t word = 0; word < (core_count + 63) / 64 && found < 2; word++) {
-        uint64_t bits = __atomic_load_n(&thread->affinity.words[word], __ATOMIC_RELAXED);
+        uint64_t bits = __atomic_load_n(&thread->affinity.words[word], __ATOMIC_SEQ_CST);
         if (bits != 0)
             found += (bits & (bits - 1)) != 0 ? 2 : 1;
     }
@@ -29,7 +29,7 @@ static bool thread_is_movable(const struct thread *thread)
 
 static struct list *run_queue_enter(struct run_queue *queue, struct thread *thread)
 {
-    uint32_t priority = atomic_load_explicit(&thread->priority, memory_order_relaxed);
+    uint32_t priority = atomic_load(&thread->priority);
     thread->queue_priority = priority;
     thread->queue_movable = thread_is_movable(thread);
     queue->occupied[priority / 64] |= UINT64_C(1) << (priority % 64);

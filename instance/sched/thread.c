@@ -181,7 +181,7 @@ void sched_core_online(struct core *core)
 }
 
 struct thread *thread_create(const struct trap_frame *frame, uint64_t fs_base,
-                             const struct thread *parent)
+                             struct thread *parent)
 {
     struct thread *thread = thread_reuse();
     if (thread == NULL)
@@ -200,12 +200,14 @@ struct thread *thread_create(const struct trap_frame *frame, uint64_t fs_base,
     thread->core = core_self();
 
     if (parent != NULL) {
+        uint64_t saved = spin_lock_irq(&parent->lock); /* others may change these */
         memcpy(thread->name, parent->name, sizeof(thread->name));
         memcpy(thread->affinity.words, parent->affinity.words, affinity_size());
         thread->priority = parent->priority;
         thread->policy = parent->policy;
         thread->nice = parent->nice;
         thread->signals.blocked = parent->signals.blocked;
+        spin_unlock_irq(&parent->lock, saved);
     } else {
         memset(thread->affinity.words, 0, affinity_size());
         for (uint32_t core = 0; core < core_count; core++)
@@ -219,8 +221,9 @@ struct thread *thread_create(const struct trap_frame *frame, uint64_t fs_base,
 
 void thread_start(struct thread *thread)
 {
-    uint64_t saved = interrupts_disable();
+    uint64_t saved = spin_lock_irq(&thread->lock);
     atomic_store_explicit(&thread->state, THREAD_READY, memory_order_relaxed);
+    spin_unlock(&thread->lock);
     place_thread(thread);
     interrupts_restore(saved);
 }

@@ -88,7 +88,7 @@ void sched_core_online(struct core *core);
  * Inherits priority, affinity and signal mask from `parent` (NULL for the first). NULL: no memory.
  */
 struct thread *thread_create(const struct trap_frame *frame, uint64_t fs_base,
-                             const struct thread *parent);
+                             struct thread *parent);
 
 void thread_start(struct thread *thread); /* makes a created thread ready, on the best core */
 
@@ -143,7 +143,7 @@ void core_barrier_all(bool serialise);
 
 static inline bool core_set_has(const struct core_set *set, uint32_t core)
 {
-    return __atomic_load_n(&set->words[core / 64], __ATOMIC_RELAXED) >> (core % 64) & 1;
+    return __atomic_load_n(&set->words[core / 64], __ATOMIC_SEQ_CST) >> (core % 64) & 1;
 }
 
 /* --- The platform's and arch's side of a switch

@@ -2,7 +2,6 @@
  * What they do is told by instance/fs/. Opening is not served before there is a file system: it
  * fails with ENOENT, and the first time is logged. */
 #include "instance/syscall/calls.h"
-#include "instance/syscall/restart.h"
 #include "instance/syscall/signal.h"
 
 #include "instance/fs/file.h"
@@ -15,9 +14,7 @@
 #include <asm/stat.h>
 #include <errno.h>
 #include <linux/fcntl.h>
-#include <linux/poll.h>
 #include <linux/stat.h>
-#include <linux/time_types.h>
 
 #define VECTORS_ON_STACK 8
 #define PATH_MAX_BYTES 4096
@@ -215,7 +212,7 @@ int64_t sys_dup3(struct trap_frame *frame)
 int64_t sys_fcntl(struct trap_frame *frame)
 {
     /* F_SETFL changes these alone, as Linux does. */
-    const uint32_t settable = O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT | O_NOATIME;
+    const uint32_t settable = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
     int descriptor = (int)syscall_arg0(frame);
     uint64_t argument = syscall_arg2(frame);
     struct file *file = file_get(descriptor);
@@ -289,12 +286,6 @@ int64_t sys_fstat(struct trap_frame *frame)
 
 /* --- Paths: there are none yet ---------------------------------------------------------------- */
 
-/* Looks at a path argument: its length, or -EFAULT or -ENAMETOOLONG. `path` has PATH_MAX_BYTES. */
-static int64_t io_read_path(char *path, uint64_t at)
-{
-    return user_read_string(path, at, PATH_MAX_BYTES);
-}
-
 /* ENOENT for a path, whatever it is; logged the first time. */
 static int64_t io_no_such_path(uint64_t path_at)
 {
@@ -302,7 +293,7 @@ static int64_t io_no_such_path(uint64_t path_at)
     char *path = kmalloc(PATH_MAX_BYTES);
     if (path == NULL)
         return -ENOMEM;
-    int64_t length = io_read_path(path, path_at);
+    int64_t length = user_read_string(path, path_at, PATH_MAX_BYTES);
     if (length >= 0 && !atomic_exchange(&logged, true))
         log_warn("there is no file system yet: '%s', and all other paths, are ENOENT", path);
     kfree(path);
@@ -411,113 +402,4 @@ int64_t sys_readlink(struct trap_frame *frame)
 int64_t sys_readlinkat(struct trap_frame *frame)
 {
     return io_read_link(syscall_arg1(frame), syscall_arg2(frame), syscall_arg3(frame));
-}
-
-/* --- poll ------------------------------------------------------------------------------------- */
-
-#define POLL_ALWAYS (POLLERR | POLLHUP | POLLNVAL)
-
-/* One look at all of them. Returns how many have something to tell. */
-static int64_t poll_look(struct pollfd *entries, uint64_t count)
-{
-    int64_t ready = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        struct pollfd *entry = &entries[i];
-        entry->revents = 0;
-        if (entry->fd < 0)
-            continue;
-        struct file *file = file_get(entry->fd);
-        uint32_t events = POLLNVAL;
-        if (file != NULL) {
-            events =
-                file->operations->poll != NULL ? file->operations->poll(file) : POLLIN | POLLOUT;
-            file_put(file);
-        }
-        entry->revents = (int16_t)(events & ((uint16_t)entry->events | POLL_ALWAYS));
-        ready += entry->revents != 0;
-    }
-    return ready;
-}
-
-/* `deadline`: monotonic ns; 0: none; `wait` false: look once. */
-static int64_t poll_wait(uint64_t entries_at, uint64_t count, bool wait, uint64_t deadline)
-{
-    if (count > FILE_DESCRIPTORS_MAX)
-        return -EINVAL;
-    struct pollfd *entries = NULL;
-    if (count != 0) {
-        entries = kmalloc(count * sizeof(*entries));
-        if (entries == NULL)
-            return -ENOMEM;
-        if (user_read(entries, entries_at, count * sizeof(*entries)) != 0) {
-            kfree(entries);
-            return -EFAULT;
-        }
-    }
-    int64_t result;
-    for (;;) {
-        uint64_t seen = file_notifications();
-        result = poll_look(entries, count);
-        if (result != 0 || !wait)
-            break;
-        int ended = file_wait(seen, deadline);
-        if (ended == -EINTR) {
-            result = -EINTR;
-            break;
-        }
-        if (ended == -ETIMEDOUT)
-            wait = false; /* one last look */
-    }
-    if (result >= 0 && count != 0 && user_write(entries_at, entries, count * sizeof(*entries)) != 0)
-        result = -EFAULT;
-    kfree(entries);
-    return result;
-}
-
-int64_t sys_poll(struct trap_frame *frame)
-{
-    int32_t milliseconds = (int32_t)syscall_arg2(frame);
-    uint64_t deadline = 0;
-    if (milliseconds > 0)
-        deadline = platform_monotonic_ns() + (uint64_t)milliseconds * 1000000;
-    return poll_wait(syscall_arg0(frame), syscall_arg1(frame), milliseconds != 0, deadline);
-}
-
-int64_t sys_ppoll(struct trap_frame *frame)
-{
-    struct signal_state *state = &thread_current()->signals;
-    struct __kernel_timespec timeout;
-    uint64_t deadline = 0, mask = 0, timeout_at = syscall_arg2(frame),
-             mask_at = syscall_arg3(frame);
-    bool wait = true;
-
-    if (timeout_at != 0) {
-        if (user_read(&timeout, timeout_at, sizeof(timeout)) != 0)
-            return -EFAULT;
-        if (timeout.tv_sec < 0 || timeout.tv_nsec < 0 || timeout.tv_nsec >= 1000000000)
-            return -EINVAL;
-        wait = timeout.tv_sec != 0 || timeout.tv_nsec != 0;
-        if ((uint64_t)timeout.tv_sec < UINT64_MAX / 4 / 1000000000)
-            deadline = platform_monotonic_ns() + (uint64_t)timeout.tv_sec * 1000000000 +
-                       (uint64_t)timeout.tv_nsec;
-    }
-    if (mask_at != 0) {
-        if (syscall_arg4(frame) != sizeof(mask))
-            return -EINVAL;
-        if (user_read(&mask, mask_at, sizeof(mask)) != 0)
-            return -EFAULT;
-    }
-    uint64_t before = state->blocked;
-    if (mask_at != 0)
-        signal_set_blocked(mask);
-    int64_t result = poll_wait(syscall_arg0(frame), syscall_arg1(frame), wait, deadline);
-    if (mask_at != 0) {
-        if (result == -EINTR) { /* the handler runs with `mask`, then the former one returns */
-            state->saved_mask = before;
-            state->restore_mask = true;
-        } else {
-            signal_set_blocked(before);
-        }
-    }
-    return result;
 }

@@ -51,6 +51,8 @@ int64_t sys_mincore(struct trap_frame *frame)
     uint64_t vector = syscall_arg2(frame);
     if (address & (PAGE_SIZE - 1))
         return -EINVAL;
+    if (!length)
+        return 0;
     if (!user_range_ok(address, length))
         return -ENOMEM;
     uint64_t pages = (length + PAGE_SIZE - 1) >> PAGE_SHIFT;
@@ -84,7 +86,8 @@ int64_t sys_msync(struct trap_frame *frame)
     if ((flags & ~(uint64_t)(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
         ((flags & MS_ASYNC) && (flags & MS_SYNC)) || (address & (PAGE_SIZE - 1)))
         return -EINVAL;
-    return space_is_mapped(address, length) ? 0 : -ENOMEM;
+    uint64_t rounded = (length + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1); /* may wrap to 0, as on Linux */
+    return !rounded || space_is_mapped(address, rounded) ? 0 : -ENOMEM;
 }
 
 int64_t sys_mlock(struct trap_frame *frame)

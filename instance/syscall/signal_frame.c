@@ -8,7 +8,7 @@
  *   lower    the handler's own stack */
 #include "instance/syscall/signal.h"
 
-#include "instance/arch/x86/cpu.h"
+#include "instance/arch/x86/arch.h"
 #include "instance/arch/x86/xstate.h"
 #include "instance/interrupts.h"
 #include "instance/mm/kmalloc.h"
@@ -25,12 +25,13 @@
 
 static bool signal_has_xsave(void)
 {
-    return fpu_area_size() > XSTATE_LEGACY_SIZE;
+    return fpu_state_mask() != 0;
 }
 
+/* Bytes of it on the program's stack. */
 static uint64_t signal_vector_size(void)
 {
-    return fpu_area_size() + (signal_has_xsave() ? sizeof(uint32_t) : 0);
+    return signal_has_xsave() ? fpu_area_size() + sizeof(uint32_t) : XSTATE_LEGACY_SIZE;
 }
 
 uint64_t signal_frame_size(void)
@@ -76,7 +77,7 @@ static int signal_write_vector_state(const struct thread *thread, uint64_t to)
     memset(&software, 0, sizeof(software));
     software.magic1 = LINUX_VECTOR_MAGIC1;
     software.extended_size = (uint32_t)(size + sizeof(uint32_t));
-    software.features = xstate_features();
+    software.features = fpu_state_mask();
     software.size = (uint32_t)size;
     uint32_t magic2 = LINUX_VECTOR_MAGIC2;
     if (user_write(to, area, LINUX_VECTOR_SOFTWARE_OFFSET) != 0 ||
@@ -214,7 +215,7 @@ static int signal_read_vector_state(uint8_t *area, const uint8_t *current, uint6
             return -EFAULT;
         uint64_t present;
         memcpy(&present, area + XSTATE_HEADER_OFFSET, sizeof(present));
-        header.present = present & xstate_features();
+        header.present = present & fpu_state_mask();
     } else {
         /* The program left us FXSAVE's part alone: the rest is in its initial state. */
         header.present = XSTATE_X87 | XSTATE_SSE;

@@ -49,7 +49,8 @@ static _Atomic bool syscall_beyond_logged; /* the same for all numbers behind th
 
 int syscall_init(bool trace)
 {
-    syscall_counts = kzalloc(core_count * sizeof(*syscall_counts));
+    if (syscall_counts == NULL)
+        syscall_counts = kzalloc(core_count * sizeof(*syscall_counts));
     if (syscall_counts == NULL)
         return -ENOMEM;
     syscall_traced = trace;

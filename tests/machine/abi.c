@@ -53,6 +53,43 @@ MACHINE_TEST(abi, signals)
     compare(platform, "signals", "2", NULL);
 }
 
+MACHINE_TEST(abi, interrupted_calls)
+{
+    compare(platform, "interrupts", "1", NULL);
+    compare(platform, "interrupts", "2", NULL);
+}
+
+MACHINE_TEST(abi, vector_registers)
+{
+    compare(platform, "vectors", "1", NULL);
+    compare(platform, "vectors", "3", NULL);
+}
+
+MACHINE_TEST(abi, crowd_of_threads)
+{
+    static const char *const words[] = {"300", NULL};
+
+    compare(platform, "crowd", "2", words);
+}
+
+/* Cores of the group by choice, shares of one core, and what the program is told of them. */
+MACHINE_TEST(abi, affinity)
+{
+    static const char *const builds[] = {"affinity", "affinity-musl"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct command command = atoll_run(platform);
+
+        command_add(&command, "--quiet", "-c", "3", program_path(builds[i]), "3", NULL);
+        struct outcome outcome = run_expecting(&command, 0);
+        cr_expect_str_eq(outcome.out, "cores: 3 configured, 3 online\nmay use 3\n"
+                                      "on the chosen core 150 times of 150\n"
+                                      "a core that is not there: EINVAL\n"
+                                      "one that is and one that is not: taken\n"
+                                      "three share a core: fairly\n");
+    }
+}
+
 MACHINE_TEST(abi, calls)
 {
     compare(platform, "calls", "1", NULL);

@@ -152,14 +152,22 @@ Test(command, refuses_machine_files, .init = make_folder, .fini = remove_folder)
     run_expecting(&check, 0);
 }
 
-Test(command, checks_the_demo)
+/* make run: the demo's own file, whose paths lead to build/. */
+MACHINE_TEST(command, runs_the_demo)
 {
-    struct command check = {.count = 0};
+    struct command check = {.count = 0}, command = atoll_run(platform);
 
-    command_add(&check, atoll_path(), "check", "apps/demo.yaml", NULL);
     if (getenv("ATOLL_BUILD") && strcmp(getenv("ATOLL_BUILD"), "build"))
         cr_skip("the demo's programs are looked for in build/");
+    command_add(&check, atoll_path(), "check", "apps/demo.yaml", NULL);
     run_expecting(&check, 0);
+    command_add(&command, "apps/demo.yaml", NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    expect_text(outcome.out, "picture | ", &outcome);
+    expect_text(outcome.out, "78498 primes below 1000000", &outcome);
+    expect_text(outcome.out, "pi is about 3.14", &outcome);
+    expect_text(outcome.err, "STATUS", &outcome);
+    cr_expect_not(has_text(outcome.err, "warn"), "the demo warns: %s", outcome.err);
 }
 
 Test(command, help_and_version)

@@ -129,6 +129,19 @@ MACHINE_TEST(failure, all_memory_taken)
     }
 }
 
+/* A partition of a GiB, all of it touched, twice. */
+MACHINE_TEST(failure, one_gibibyte)
+{
+    struct command command = atoll_run(platform);
+
+    command_add(&command, "--quiet", "-m", "1G", program_path("memory"), "map", NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    cr_expect_str_eq(outcome.out, "refused with ENOMEM\nand it came back\n");
+    const char *took = strstr(outcome.err, "took ");
+    cr_assert_not_null(took);
+    cr_expect_gt(atoi(took + 5), 950, "only %s", took);
+}
+
 MACHINE_TEST(failure, more_touched_than_there_is)
 {
     struct command command = atoll_run(platform);

@@ -19,8 +19,8 @@
 #define USUAL_LIMIT 90.0 /* seconds for one run of the command */
 #define SHOWN_MAX 6000   /* bytes of an output that a failure shows */
 
-static int files_before = -1; /* count_files when the test's first child was started */
-static int count_files(void);
+/* TMPDIR of the children: must be empty when they have ended, and is then removed. */
+static char child_folder[] = "/tmp/machine-test-XXXXXX";
 
 static double now(void)
 {
@@ -78,26 +78,29 @@ struct command atoll_run(const char *platform)
 
 struct child child_start(const struct command *command, const char *const *environment)
 {
-    static char path[4096];
-    const char *minimal[] = {path, NULL};
+    static char path[4096], temporary[64];
+    const char *minimal[] = {path, temporary, NULL};
     struct child child = {.started = now()};
     int out[2], err[2];
 
     snprintf(path, sizeof(path), "PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
     /* Whatever a killed command leaves behind becomes this process's child: it can be seen. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (files_before < 0)
-        files_before = count_files();
+    if (access(child_folder, F_OK)) {
+        memcpy(child_folder + sizeof(child_folder) - 7, "XXXXXX", 6);
+        cr_assert_not_null(mkdtemp(child_folder));
+    }
+    snprintf(temporary, sizeof(temporary), "TMPDIR=%s", child_folder);
     cr_assert(pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0, "pipe: %s",
               strerror(errno));
     child.process = fork();
     cr_assert(child.process >= 0, "fork: %s", strerror(errno));
     if (child.process == 0) {
-        int nothing = open("/dev/null", O_RDONLY);
+        int input = open(command->input ? command->input : "/dev/null", O_RDONLY | O_CLOEXEC);
 
         /* A group of its own, as a shell gives it: Ctrl-C is for the group. */
         setpgid(0, 0);
-        dup2(nothing, 0);
+        dup2(input, 0);
         dup2(out[1], 1);
         dup2(err[1], 2);
         execve(command->words[0], (char *const *)command->words,
@@ -158,12 +161,16 @@ bool has_text(const char *text, const char *part)
     return text && strstr(text, part);
 }
 
+/* Its beginning and its end, when it is long. */
 static void show(const char *name, const char *text, size_t length)
 {
-    size_t from = length > SHOWN_MAX ? length - SHOWN_MAX : 0;
+    size_t half = SHOWN_MAX / 2;
 
-    fprintf(stderr, "--- %s%s (%zu bytes)\n%s\n", name, from ? ", its end" : "", length,
-            text ? text + from : "");
+    fprintf(stderr, "--- %s (%zu bytes)\n", name, length);
+    if (length <= SHOWN_MAX)
+        fprintf(stderr, "%s\n", text ? text : "");
+    else
+        fprintf(stderr, "%.*s\n[...]\n%s\n", (int)half, text, text + length - half);
 }
 
 static void show_outcome(const struct outcome *outcome)
@@ -307,28 +314,20 @@ static int reap_orphans(void)
     }
 }
 
-/* Counts entries of a folder that Atoll or QEMU may have made. */
-static int count_files_in(const char *folder)
+/* How many entries a folder has; those whose names begin with `prefix`. */
+static int count_files(const char *path, const char *prefix)
 {
-    DIR *entries = opendir(folder);
+    DIR *entries = opendir(path);
     struct dirent *entry;
     int count = 0;
 
-    if (!entries)
-        return 0;
-    while ((entry = readdir(entries))) {
-        if (strncmp(entry->d_name, "atoll", 5) && strncmp(entry->d_name, "ivshmem", 7) &&
-            strncmp(entry->d_name, "qemu", 4))
-            continue;
-        count++;
-    }
-    closedir(entries);
+    while (entries && (entry = readdir(entries)))
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+            !strncmp(entry->d_name, prefix, strlen(prefix)))
+            count++;
+    if (entries)
+        closedir(entries);
     return count;
-}
-
-static int count_files(void)
-{
-    return count_files_in("/tmp") + count_files_in("/dev/shm") + count_files_in("/run");
 }
 
 void check_nothing_left(const char *after)
@@ -336,7 +335,9 @@ void check_nothing_left(const char *after)
     int processes = reap_orphans();
 
     cr_expect_eq(processes, 0, "%d processes left behind after %s", processes, after);
-    cr_expect_leq(count_files(), files_before, "files left behind after %s", after);
+    cr_expect_eq(count_files(child_folder, ""), 0, "files left behind in TMPDIR after %s", after);
+    cr_expect_eq(count_files("/dev/shm", "atoll"), 0, "shared memory left behind after %s", after);
+    rmdir(child_folder);
 }
 
 /* The fields of /proc/PID/stat that matter: name and parent. */

@@ -30,11 +30,12 @@
     }                                                                                              \
     static void Suite##_##Name##_on(const char *platform)
 
-#define WORDS_MAX 256 /* of a command; the tests' own, checked when they are put together */
+#define WORDS_MAX 1024 /* of a command; the tests' own, checked when they are put together */
 
 struct command {
     const char *words[WORDS_MAX];
     size_t count;
+    const char *input; /* a file for standard input, or NULL: /dev/null */
 };
 
 /* What a child did. Output is NUL-terminated besides. */
@@ -67,7 +68,8 @@ const char *app_path(const char *name);
 /* "atoll run --platform PLATFORM", to be continued. */
 struct command atoll_run(const char *platform);
 
-/* Starts a command with this environment (NULL: only PATH). Standard input is empty. */
+/* Starts a command with this environment (NULL: only PATH and a TMPDIR of its own). Standard input
+ * is empty. */
 struct child child_start(const struct command *command, const char *const *environment);
 /* Reads until what the child wrote to standard output or error has `text` in it; fails the test
  * when it ends or `seconds` pass before. */
@@ -84,7 +86,7 @@ struct outcome run_native(const char *program, const char *const *arguments,
                           const char *const *environment);
 
 /* Fails the test if a process that the test started, directly or not, is still there after a second
- * (then it is killed), or files named like Atoll's in /tmp, /dev/shm and the like. */
+ * (then it is killed), or a file in its TMPDIR, or shared memory with Atoll's name. */
 void check_nothing_left(const char *after);
 
 /* Processes below this test, running `name`; the first one's id, or 0. */

@@ -61,6 +61,34 @@ MACHINE_TEST(output, standard_error_is_apart)
     cr_expect_not(has_text(outcome.out, "real time"));
 }
 
+/* Standard input: the only instance's, or the one that is named; it ends for all others at once. */
+MACHINE_TEST(output, standard_input)
+{
+    const char *file = program_path("copy");
+    struct command native = {.count = 0, .input = file}, command = atoll_run(platform);
+
+    command_add(&native, program_path("copy"), NULL);
+    struct outcome wanted = run_expecting(&native, 0);
+    command.input = file;
+    command_add(&command, "--quiet", program_path("copy"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    expect_bytes("copied", outcome.out, outcome.out_length, wanted.out, wanted.out_length);
+    expect_bytes("and counted", outcome.err, outcome.err_length, wanted.err, wanted.err_length);
+
+    command = atoll_run(platform);
+    command.input = "apps/demo.yaml";
+    command_add(&command, "--stdin", "reader", "-n", "deaf", program_path("copy"), ":", NULL);
+    command_add(&command, "-n", "reader", program_path("copy-musl"), NULL);
+    outcome = run_expecting(&command, 0);
+    native.input = "apps/demo.yaml";
+    wanted = run_expecting(&native, 0);
+    size_t length;
+    char *text = output_of(&outcome, "reader", &length);
+    expect_bytes("read by name", text, length, wanted.out, wanted.out_length);
+    output_of(&outcome, "deaf", &length);
+    cr_expect_eq(length, 0);
+}
+
 /* A reader that goes away ends the run, with a status that says so and nothing left behind. */
 MACHINE_TEST(output, reader_goes_away)
 {

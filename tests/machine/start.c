@@ -106,6 +106,22 @@ MACHINE_TEST(start, sixteen_instances)
     run_many(platform, 16);
 }
 
+/* The last core that xAPIC can name, on a machine of which all others stay asleep. */
+MACHINE_TEST(start, highest_core)
+{
+    struct command command = atoll_run(platform);
+
+    command_add(&command, "--quiet", "--cores", "255", "-c", "0,254", program_path("together"), "2",
+                NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    cr_expect_str_eq(outcome.out, "2 threads met 20 times; each on its own core\n");
+}
+
+MACHINE_TEST(start, sixty_four_instances)
+{
+    run_many(platform, 64);
+}
+
 MACHINE_TEST(start, four_cores_at_once)
 {
     struct command command = atoll_run(platform);
@@ -181,6 +197,31 @@ MACHINE_TEST(start, exit_statuses)
         command_add(&command, "--quiet", program, cases[i][0], cases[i][1], NULL);
         run_expecting(&command, atoi(cases[i][0]));
     }
+}
+
+/* Whatever the other threads are at. */
+MACHINE_TEST(start, exit_beside_busy_threads)
+{
+    static const char *const cores[] = {"1", "4"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct command command = atoll_run(platform);
+
+        command_add(&command, "-c", cores[i], program_path(i ? "leave" : "leave-musl"), NULL);
+        struct outcome outcome = run_expecting(&command, 9);
+        expect_text(outcome.out, "leaving\n", &outcome);
+        expect_text(outcome.err, "exit 9", &outcome);
+    }
+}
+
+/* Two threads that wait for each other without ever giving up the one core. */
+MACHINE_TEST(start, spinning_threads_are_preempted)
+{
+    struct command command = atoll_run(platform);
+
+    command_add(&command, "--quiet", "-c", "1", program_path("together"), "2", "5", NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    cr_expect_str_eq(outcome.out, "2 threads met 5 times; sharing cores\n");
 }
 
 /* The first that is not 0, in the instances' order: not the first that ended. */

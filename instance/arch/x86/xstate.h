@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define XSTATE_LEGACY_SIZE 512 /* an area of this size is FXSAVE's: there is no header */
+#define XSTATE_LEGACY_SIZE 512 /* bytes that FXSAVE writes; XSAVE's header follows */
 #define XSTATE_HEADER_OFFSET 512
 #define XSTATE_HEADER_SIZE 64
 #define XSTATE_MXCSR_OFFSET 24
@@ -20,13 +20,5 @@ struct xstate_header {
     uint64_t reserved[6];
 };
 _Static_assert(sizeof(struct xstate_header) == XSTATE_HEADER_SIZE, "SDM 1, 13.4.2");
-
-/* The components that the kernel has enabled. Only where XSAVE is on. */
-static inline uint64_t xstate_features(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (uint64_t)high << 32 | low;
-}
 
 #endif

@@ -227,12 +227,58 @@ static void expect_survives(const char *unit, size_t count, const char *before)
 
 Test(yaml, deep_flow, .timeout = 20)
 {
-    expect_survives("[", 20000, "instances: ");
+    expect_survives("[", 4000000, "instances: ");
 }
 
 Test(yaml, deep_block, .timeout = 20)
 {
-    expect_survives("- ", 20000, "");
+    expect_survives("- ", 2000000, "");
+}
+
+Test(yaml, many_tag_directives, .timeout = 20)
+{
+    expect_survives("%TAG !a! b\n", 300000, "");
+}
+
+/* A thousand levels are read, and then said to be wrong for what they are. */
+Test(yaml, deepest)
+{
+    char text[2100] = "instances: ";
+    size_t start = strlen(text), levels = 999; /* the mapping is the first */
+    memset(text + start, '[', levels);
+    memset(text + start + levels, ']', levels);
+    expect_refused(text, start + 2 * levels, "1:13", "an instance is a list; a mapping of name");
+}
+
+Test(yaml, utf_16)
+{
+    static const char text[] = "\xff\xfei\0n\0";
+    struct caught caught;
+    struct machine_config machine;
+    cr_expect_eq(read_text(&caught, &machine, text, sizeof(text) - 1), -1);
+    caught_expect_only(&caught, "this is not YAML");
+}
+
+/* Counted to the last, shown as long as someone may read it. */
+Test(yaml, more_faults_than_shown)
+{
+    struct caught caught;
+    struct machine_config machine;
+    char *text = NULL;
+    size_t size = 0, lines = 0;
+    FILE *out = open_memstream(&text, &size);
+    for (int i = 0; i < 3000; i++)
+        fprintf(out, "key%d: 1\n", i);
+    fclose(out);
+    cr_expect_eq(read_text(&caught, &machine, text, size), -1);
+    caught_end(&caught);
+    for (const char *at = caught.text; *at; at++)
+        lines += *at == '\n';
+    cr_expect_eq(lines, CONFIG_FAULTS_SHOWN + 1);
+    cr_expect_eq(caught.report.faults, 3001);
+    cr_expect(strstr(caught.text, "there are more faults; these were the first 1000"));
+    free(caught.text);
+    free(text);
 }
 
 Test(yaml, many_instances, .timeout = 20)

@@ -128,7 +128,7 @@ void memory_create(uint64_t size, uint64_t file_size, uint32_t count)
     memory_size = size;
     memory_file_size = file_size;
     /* What memory holds at the start is nobody's business: not zeros. */
-    memset((void *)aligned, 0xa5, size < 8 * MIB ? size : 8 * MIB);
+    memset((void *)aligned, 0xa5, size < MIB ? size : MIB);
     memset(tlbs, 0, sizeof(tlbs));
     free(cores);
     cores = aligned_alloc(SHM_LINE, count * sizeof(*cores));

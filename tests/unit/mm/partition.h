@@ -46,6 +46,13 @@ void partition_share(void);
 int program_access(uint64_t address, enum space_fault access, uint8_t *value);
 extern uint64_t program_faults; /* taken by program_access so far */
 
+/* Under ThreadSanitizer it is the meeting threads that count: long runs of one thread are cut. */
+#ifdef __SANITIZE_THREAD__
+#define SINGLE_STEPS(Count) ((Count) / 25)
+#else
+#define SINGLE_STEPS(Count) (Count)
+#endif
+
 /* A small generator with a fixed seed, so that failures can be had again. */
 uint64_t test_random(void);
 uint64_t test_random_below(uint64_t limit);

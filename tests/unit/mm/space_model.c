@@ -11,8 +11,9 @@ uint8_t model_file_byte(uint64_t offset)
 
 void model_create(uint64_t size)
 {
-    partition_create(size, LARGE_PAGE_SIZE, 3);
-    for (uint64_t i = 0; i < LARGE_PAGE_SIZE; i++)
+    const uint64_t room = FILE_BYTES + PAGE_SIZE;
+    partition_create(size, room, 3);
+    for (uint64_t i = 0; i < room; i++)
         partition_file()[i] = i < FILE_BYTES ? model_file_byte(i) : 0xdd; /* the next file */
 }
 

@@ -89,7 +89,7 @@ Test(area_tree, random_against_an_array)
     static struct area *owner[UNIVERSE];
     memory_create(4 * MIB, 0, 1);
     unsigned count = 0;
-    for (unsigned step = 0; step < 20000; step++) {
+    for (unsigned step = 0; step < SINGLE_STEPS(20000); step++) {
         uint64_t page = test_random_below(UNIVERSE), length = 1 + test_random_below(6);
         struct area *area = owner[page];
         if (!area && is_run_free(owner, page, length)) {

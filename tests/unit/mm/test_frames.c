@@ -116,7 +116,7 @@ Test(frames, random_against_a_model)
     size_t count = 0;
     uint64_t used = start.used, kernel = start.kernel, peak = start.peak;
     bool growing = true;
-    for (unsigned step = 0; step < 60000; step++) {
+    for (unsigned step = 0; step < SINGLE_STEPS(60000); step++) {
         partition_enter_core((uint32_t)test_random_below(3));
         if (test_random_below(10) < (growing ? 6 : 4)) {
             unsigned order = (unsigned)__builtin_ctzll(test_random() | 1u << 11);

@@ -88,7 +88,7 @@ Test(run, json_is_a_document_on_standard_output)
 /* --- Much output ---------------------------------------------------------------------------------
  */
 
-#define MUCH (4 << 20)
+#define MUCH (2 << 20)
 
 /* Byte `position` of instance `number`'s output: lines of many lengths, some of them long. */
 static char *much_text(uint32_t number)
@@ -375,6 +375,36 @@ Test(run, an_interrupt_before_the_start_ends_at_once)
     kill(run.pid, SIGTERM);
     fake_run_finish(&run, &result);
     cr_expect_eq(result.status, 143);
+    fake_result_free(&result);
+    fake_clean(&setup);
+}
+
+/* nohup: a signal that is ignored from the start stays ignored. */
+static void waits_a_little(struct fake_machine *machine)
+{
+    struct fake_instance *one;
+
+    fake_boot(machine);
+    one = fake_start(machine, 1);
+    fake_write(machine, one, 1, "ready\n", 6);
+    usleep(300000);
+    fake_exit(machine, one, SHM_STATE_EXITED, 0);
+    fake_sleep_for_ever();
+}
+
+Test(run, a_signal_that_was_ignored_stays_so)
+{
+    struct fake_setup setup;
+    struct fake_result result;
+    struct fake_run run;
+
+    signal(SIGHUP, SIG_IGN);
+    fake_setup(&setup, 1);
+    fake_run_start(&run, &setup, waits_a_little, false);
+    fake_expect(run.out, "one | ready\n");
+    kill(run.pid, SIGHUP);
+    fake_run_finish(&run, &result);
+    cr_expect_eq(result.status, 0, "status %d", result.status);
     fake_result_free(&result);
     fake_clean(&setup);
 }

@@ -1,0 +1,1 @@
+UNIT_abi_SOURCES := abi/handover.c
