@@ -86,6 +86,7 @@ int64_t hosted_wait(_Atomic uint32_t *word, uint32_t value, const void *timeout)
 void hosted_restorer(void);
 void hosted_signal_entry(void);
 void hosted_trap_entry(void);
+void hosted_syscall_entry(void);
 extern const char hosted_enter_begin[], hosted_enter_end[];
 extern const char hosted_leave_begin[], hosted_leave_end[], hosted_leave_again[];
 extern const char hosted_wait_begin[], hosted_wait_end[];

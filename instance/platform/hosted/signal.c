@@ -17,16 +17,19 @@
 #include "instance/platform/platform.h"
 #include "instance/sched/thread.h"
 #include "instance/string.h"
+#include "instance/syscall/patch.h"
 #include "instance/syscall/syscall.h"
 #include "instance/trap.h"
 
 #include <asm/errno.h>
 
+#define VECTOR_BREAKPOINT 3
 #define VECTOR_PAGE_FAULT 14
 #define VECTOR_LEGACY_CALL 0x80
-#define VECTOR_INTERRUPT UINT64_C(512) /* frames of interrupts, which have no vector of the CPU's  \
-                                        */
-#define STACK_MARGIN 512               /* a kernel stack with less room than this has overflowed */
+#define VECTOR_INTERRUPT                                                                           \
+    UINT64_C(512)        /* frames of interrupts, which have no vector of the CPU's                \
+                          */
+#define STACK_MARGIN 512 /* a kernel stack with less room than this has overflowed */
 #define FLAG_INTERRUPTS UINT64_C(0x200)
 #define ARCHITECTURE_X86_64 UINT32_C(0xc000003e)
 #define BUS_ADDRESS 2 /* BUS_ADRERR */
@@ -137,7 +140,11 @@ void hosted_trap(struct trap_frame *frame)
 {
     if (frame->vector == TRAP_SYSCALL) {
         interrupts_enable();
+        patch_site(frame, (uintptr_t)hosted_syscall_entry);
         syscall_dispatch(frame);
+    } else if (frame->vector == VECTOR_BREAKPOINT && trap_is_from_program(frame) &&
+               patch_is_breakpoint(frame)) {
+        /* Once more, then it jumps. */
     } else if (frame->vector < 32) {
         trap_exception(frame, platform_fault_address());
     } else if (frame->vector == VECTOR_LEGACY_CALL) {
