@@ -49,7 +49,7 @@ static void child_run(char *const argv[], const struct inheritance *what, int ou
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     static char *const no_environment[] = {NULL};
-    sigset_t none;
+    sigset_t blocked;
     int null, error;
 
     /* The signal comes when the parent's thread ends; were it gone already, it never would. */
@@ -57,8 +57,10 @@ static void child_run(char *const argv[], const struct inheritance *what, int ou
         _exit(127);
     setpgid(0, 0);
     sigaction(SIGPIPE, &standard, NULL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigemptyset(&blocked);
+    if (what->first >= 0)
+        sigfillset(&blocked);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
 
     null = open("/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
