@@ -65,8 +65,10 @@ void launch_wait(void)
     for (size_t i = 0; i < started_count; i++) {
         const struct started *core = &started[i];
         bool again = false;
-        while (atomic_load_explicit(&slot_of(core->apic_id)->state, memory_order_acquire) !=
-               LAUNCH_TAKEN) {
+        /* Only the core itself leaves GO. It may be parked again before we look: a short program
+         * can be over while the host has not let this core run. */
+        while (atomic_load_explicit(&slot_of(core->apic_id)->state, memory_order_acquire) ==
+               LAUNCH_GO) {
             uint64_t waited = (__builtin_ia32_rdtsc() - begin) / per_us;
             if (waited > SECOND_STARTUP_US && !again) {
                 apic_send(core->apic_id, COMMAND_STARTUP | (uint32_t)(LAUNCH_PHYSICAL >> 12));

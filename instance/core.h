@@ -32,6 +32,8 @@ struct core_shared {
     _Atomic uint64_t barrier_seen; /* the last core_barrier_all that this core has answered */
 };
 
+#define CORE_KICKS 8
+
 struct core {
     struct core *self;          /* GS:0 */
     uintptr_t kernel_stack_top; /* GS:8, of the current thread: where entries switch to */
@@ -54,6 +56,9 @@ struct core {
     uint64_t slice_end; /* monotonic ns at which equals take turns; 0: the thread is alone */
     bool turn_over;     /* the slice has ended, or the thread yields: equals go first */
     struct thread *switched_from; /* until the thread switched to has released it */
+    bool kicks_held;              /* wake-ups do not kick, but note whom to kick later: */
+    uint32_t kicks;               /* so many */
+    struct core *kick[CORE_KICKS];
     struct core_machine *machine;
     struct shm_heartbeat *heartbeat; /* in the own section */
 

@@ -289,7 +289,7 @@ static void keep_standard_files(void)
 int machine_run_on(const struct machine_config *machine, const struct run_options *options,
                    machine_platform_t platform)
 {
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, pipe_before;
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, pipe_before, size_before;
     struct machine_run run = {.config = machine,
                               .options = options,
                               .count = machine->instance_count,
@@ -312,6 +312,7 @@ int machine_run_on(const struct machine_config *machine, const struct run_option
     machine_stop_signals(&blocked);
     sigprocmask(SIG_BLOCK, &blocked, &mask_before);
     sigaction(SIGPIPE, &ignore, &pipe_before);
+    sigaction(SIGXFSZ, &ignore, &size_before); /* a limit on files is an error to be told */
 
     if (make_machine(&run))
         goto out;
@@ -328,6 +329,7 @@ int machine_run_on(const struct machine_config *machine, const struct run_option
     }
 out:
     free_machine(&run);
+    sigaction(SIGXFSZ, &size_before, NULL);
     sigaction(SIGPIPE, &pipe_before, NULL);
     sigprocmask(SIG_SETMASK, &mask_before, NULL);
     return status;

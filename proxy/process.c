@@ -57,6 +57,7 @@ static void child_run(char *const argv[], const struct inheritance *what, int ou
         _exit(127);
     setpgid(0, 0);
     sigaction(SIGPIPE, &standard, NULL);
+    sigaction(SIGXFSZ, &standard, NULL);
     sigemptyset(&blocked);
     if (what->first >= 0)
         sigfillset(&blocked);

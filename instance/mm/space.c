@@ -175,7 +175,12 @@ static int split_at(uint64_t at)
     *upper = *area;
     upper->start = at;
     upper->offset += at - area->start;
-    upper->resident = space_area_resident_in(area, at, area->end);
+    /* The shorter part is counted, page by page: taking a large area down piece by piece from
+     * either end must not count all of it each time. */
+    if (at - area->start < area->end - at)
+        upper->resident = area->resident - space_area_resident_in(area, area->start, at);
+    else
+        upper->resident = space_area_resident_in(area, at, area->end);
     area->resident -= upper->resident;
     if (upper->touched_low < at)
         upper->touched_low = at;

@@ -103,15 +103,47 @@ struct thread *place_pop(struct core *core)
 /* --- Other cores' inboxes -----------------------------------------------------------------------
  */
 
+/* Kicks that were held, or only now would be too many. */
+static void kicks_send(struct core *self)
+{
+    for (uint32_t kick = 0; kick < self->kicks; kick++)
+        platform_core_kick(self->kick[kick]);
+    self->kicks = 0;
+}
+
+void kicks_hold(void)
+{
+    core_self()->kicks_held = true;
+}
+
+void kicks_release(void)
+{
+    struct core *self = core_self();
+    self->kicks_held = false;
+    kicks_send(self);
+}
+
+static void place_kick(struct core *core)
+{
+    struct core *self = core_self();
+    if (!self->kicks_held) {
+        platform_core_kick(core);
+        return;
+    }
+    if (self->kicks == CORE_KICKS)
+        kicks_send(self);
+    self->kick[self->kicks++] = core;
+}
+
 static void inbox_push(struct core *core, struct thread *thread)
 {
     struct thread *head = atomic_load_explicit(&core->shared.inbox, memory_order_relaxed);
     do {
         thread->inbox_next = head;
     } while (!atomic_compare_exchange_weak(&core->shared.inbox, &head, thread));
-    /* The one who found it empty kicks for all that follow. Interrupts are off, so at once. */
+    /* The one who found it empty kicks for all that follow. Interrupts are off, so it is soon. */
     if (head == NULL)
-        platform_core_kick(core);
+        place_kick(core);
 }
 
 /* Into the own queue, or on to another core if its affinity was changed on the way. */

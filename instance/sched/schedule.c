@@ -9,7 +9,6 @@
 #include "instance/kernel.h"
 #include "instance/log.h"
 #include "instance/sched/place.h"
-#include "instance/syscall/syscall.h"
 
 #include <linux/sched.h>
 
@@ -236,12 +235,5 @@ void schedule_enter_program(void *argument)
 {
     struct thread *thread = argument;
     schedule_finish_switch();
-    schedule_before_return();
-    while (signal_deliverable()) { /* one that came before the thread's first instruction */
-        interrupts_enable();
-        signal_deliver(thread->frame);
-        interrupts_disable();
-        schedule_before_return();
-    }
     context_enter_program(thread->frame);
 }

@@ -8,6 +8,7 @@
 #include "instance/sched/place.h"
 #include "instance/string.h"
 #include "instance/syscall/futex.h"
+#include "instance/syscall/signal.h"
 
 #include <errno.h>
 #include <linux/sched.h>
@@ -243,6 +244,11 @@ void thread_exit(int status)
     if (thread->id == 1)
         thread_first_status = status;
     bool last = atomic_fetch_sub(&thread_count, 1) == 1;
+    signal_state_release(&thread->signals); /* nobody finds the thread any more to send it one */
+    /* One for the process, which this thread was to take, has to find another. */
+    if (signal_pending_set() != 0)
+        for (struct list *node = thread_all.next; node != &thread_all; node = node->next)
+            thread_interrupt(LIST_ENTRY(node, struct thread, all_link));
     spin_unlock(&thread_all_lock);
     if (last) {
         interrupts_enable();             /* the end flushes output and waits for the proxy */

@@ -107,6 +107,11 @@ void thread_cancel_wait(void); /* the condition held after all */
 /* Ends the wait of `thread` with `result` if it is waiting or about to; any context. Returns
  * whether this call did it. */
 bool thread_wake(struct thread *thread, int result);
+/* Wake-ups between these two do not interrupt other cores before the second. For whoever wakes
+ * under a lock that the woken threads will want at once: a kick takes long. Interrupts off
+ * throughout, no nesting. */
+void kicks_hold(void);
+void kicks_release(void);
 /* A signal for `thread` has become pending: ends an interruptible wait with -EINTR, or kicks the
  * core that runs the thread so that it looks soon. Any context; the caller makes sure that the
  * thread stays (it is the current one, or thread_all_lock is held). */
@@ -153,8 +158,8 @@ static inline bool core_set_has(const struct core_set *set, uint32_t core)
 void context_switch(uintptr_t *save, uintptr_t load);
 /* Lays out a fresh kernel stack so that the first context_switch to it calls entry(argument). */
 uintptr_t context_prepare(uintptr_t stack_top, void (*entry)(void *), void *argument);
-/* Returns to the program with the registers in *frame, which lies at the top of the kernel stack.
- */
+/* Returns to the program with the registers in *frame, which lies at the top of the kernel stack;
+ * the whole way, with schedule_before_return and signals. */
 noreturn void context_enter_program(struct trap_frame *frame);
 size_t fpu_area_size(void); /* bytes of an XSAVE area on this CPU */
 void fpu_init_area(void *area);

@@ -59,9 +59,24 @@ static struct futex_bucket *futex_bucket_of(uint64_t address)
     return &futex_buckets[(address >> 2) * UINT64_C(0x9e3779b97f4a7c15) >> futex_shift];
 }
 
+/* Who is woken comes for the bucket's lock at once: let him not come before it is free. */
+static uint64_t futex_lock(struct futex_bucket *bucket)
+{
+    uint64_t saved = spin_lock_irq(&bucket->lock);
+    kicks_hold();
+    return saved;
+}
+
+static void futex_unlock(struct futex_bucket *bucket, uint64_t saved)
+{
+    spin_unlock(&bucket->lock);
+    kicks_release();
+    interrupts_restore(saved);
+}
+
 static uint64_t futex_lock_two(struct futex_bucket *one, struct futex_bucket *other)
 {
-    uint64_t saved = spin_lock_irq(one < other ? &one->lock : &other->lock);
+    uint64_t saved = futex_lock(one < other ? one : other);
     if (one != other)
         spin_lock(one < other ? &other->lock : &one->lock);
     return saved;
@@ -71,7 +86,7 @@ static void futex_unlock_two(struct futex_bucket *one, struct futex_bucket *othe
 {
     if (one != other)
         spin_unlock(&other->lock);
-    spin_unlock_irq(&one->lock, saved);
+    futex_unlock(one, saved);
 }
 
 static int futex_check(uint64_t address)
@@ -197,9 +212,9 @@ int futex_wake(uint64_t address, int count, uint32_t bitset)
     if (bitset == 0)
         return -EINVAL;
     struct futex_bucket *bucket = futex_bucket_of(address);
-    uint64_t saved = spin_lock_irq(&bucket->lock);
+    uint64_t saved = futex_lock(bucket);
     int woken = futex_wake_locked(bucket, address, count, bitset);
-    spin_unlock_irq(&bucket->lock, saved);
+    futex_unlock(bucket, saved);
     return woken;
 }
 
@@ -376,7 +391,10 @@ static int64_t futex_call_wait(struct trap_frame *frame, unsigned command, bool 
             deadline = realtime ? deadline_from_realtime(nanoseconds)
                                 : deadline_from_monotonic(nanoseconds);
     }
-    int64_t result = futex_wait(address, expected, bitset, deadline);
+    int64_t result;
+    do {
+        result = futex_wait(address, expected, bitset, deadline);
+    } while (result == -EINTR && !signal_deliverable()); /* another thread took it */
     if (result != -EINTR)
         return result;
     /* As Linux: done again after a handler with SA_RESTART if there is no timeout; with one only if

@@ -171,8 +171,8 @@ static int64_t sleep_until(uint64_t deadline, uint64_t remaining, bool relative)
             return 0;
         }
         thread_prepare_wait(true);
-        if (thread_wait(deadline) != -EINTR)
-            continue; /* its time has come, if the hardware was not early */
+        if (thread_wait(deadline) != -EINTR || !signal_deliverable())
+            continue; /* its time has come, if the hardware was not early; or another took it */
         if (!relative)
             return -ERESTARTNOHAND;
         now = platform_monotonic_ns();

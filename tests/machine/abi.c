@@ -48,6 +48,18 @@ MACHINE_TEST(abi, memory_calls)
     compare(platform, "pages", "1", NULL);
 }
 
+/* Random mmap, munmap, mprotect, mremap, madvise... from seeds: every result and every byte. */
+MACHINE_TEST(abi, random_memory_calls)
+{
+    static const char *const seeds[] = {"1", "20261122"};
+
+    for (size_t i = 0; i < 2; i++) {
+        const char *words[] = {"20000", seeds[i], NULL};
+
+        compare(platform, "mappings", "1", words);
+    }
+}
+
 MACHINE_TEST(abi, signals)
 {
     compare(platform, "signals", "2", NULL);

@@ -191,6 +191,25 @@ PC_TEST(command, a_qemu_that_is_missing_or_useless)
                    app_path("hello"), NULL);
 }
 
+/* Where the host refuses memory or descriptors: told, and nothing left behind. */
+MACHINE_TEST(command, a_lagoon_that_cannot_be_made)
+{
+    static const struct {
+        const char *limit, *fault;
+    } cases[] = {{"ulimit -f 100", "lagoon"}, {"ulimit -n 12", "doorbells"}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct command command = {.count = 0};
+        char script[64];
+
+        snprintf(script, sizeof(script), "%s; exec \"$@\"", cases[i].limit);
+        command_add(&command, "/bin/sh", "-c", script, "sh", atoll_path(), "run", "--platform",
+                    platform, app_path("hello"), NULL);
+        struct outcome outcome = run_expecting(&command, 125);
+        expect_text(outcome.err, cases[i].fault, &outcome);
+    }
+}
+
 MACHINE_TEST(command, machine_file_runs)
 {
     char path[256], text[2000];

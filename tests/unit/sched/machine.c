@@ -9,6 +9,7 @@
 #include "instance/mm/space.h"
 #include "instance/mm/user.h"
 #include "instance/sched/wait.h"
+#include "instance/syscall/signal.h"
 #include "instance/syscall/syscall.h"
 
 #include <criterion/criterion.h>
@@ -133,6 +134,7 @@ uintptr_t context_prepare(uintptr_t stack_top, void (*entry)(void *), void *argu
 
 void context_enter_program(struct trap_frame *frame)
 {
+    machine_interrupts();
     ((void (*)(uintptr_t))frame->rip)(frame->rdi);
     thread_exit(0);
 }
@@ -282,6 +284,14 @@ int space_populate(uint64_t address, uint64_t length, enum space_fault access)
 bool signal_deliverable(void)
 {
     return atomic_load(&thread_current()->signals.pending) != 0;
+}
+uint64_t signal_pending_set(void)
+{
+    return atomic_load(&thread_current()->signals.pending);
+}
+void signal_state_release(struct signal_state *state)
+{
+    atomic_store(&state->pending, 0);
 }
 void signal_deliver(struct trap_frame *frame)
 {
