@@ -139,7 +139,7 @@ clean:
 
 help:
 	@echo 'make             build everything into $(BUILD)/'
-	@echo 'make run         boot one machine of four cores with three instances (apps/demo.yaml)'
+	@echo 'make run         one machine of four cores with three instances, on pc and on hosted (apps/demo.yaml)'
 	@echo 'make test        all tests: of the parts (make unit) and of whole machines (make machine)'
 	@echo 'make unit-SUITE  the tests of one part, a folder of tests/unit/'
 	@echo 'make check       formatter, compiler warnings, clang-tidy, cppcheck, includes'

@@ -315,7 +315,7 @@ void machine_instance_gone(struct instance_run *instance, const char *why, int s
     machine_instance_over(instance);
     if (!why)
         return;
-    result->exit_status = signal ? 128u + (uint32_t)signal : 0;
+    result->signal = signal;
     snprintf(result->cause, sizeof(result->cause), "%s", why);
     machine_say(run, "instance %s is lost: %s", result->config->name, why);
 }

@@ -71,7 +71,7 @@ int summary_instance_status(const struct instance_result *result)
     case FATE_KILLED:
         return 137; /* 128 + SIGKILL */
     case FATE_LOST:
-        return result->exit_status ? (int)result->exit_status : STATUS_LOST;
+        return result->signal ? 128 + result->signal : STATUS_LOST;
     case FATE_UNKNOWN:
     case FATE_SILENT:
         break;

@@ -196,7 +196,7 @@ MACHINE_TEST(command, a_lagoon_that_cannot_be_made)
 {
     static const struct {
         const char *limit, *fault;
-    } cases[] = {{"ulimit -f 100", "lagoon"}, {"ulimit -n 12", "doorbells"}};
+    } cases[] = {{"ulimit -f 100", "lagoon"}, {"ulimit -n 12", "Too many open files"}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct command command = {.count = 0};
