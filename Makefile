@@ -23,7 +23,11 @@ COMMON := -std=gnu11 -g -O2 -I. $(WARN) -MMD -MP
 FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-omit-frame-pointer \
         -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none \
         -fno-asynchronous-unwind-tables -fno-strict-aliasing -ffunction-sections
-KERNEL_CFLAGS := $(FREESTANDING) -mcmodel=kernel
+PC_INCLUDE := -Iinstance/platform/pc/include
+KERNEL_CFLAGS := $(FREESTANDING) -mcmodel=kernel $(PC_INCLUDE)
+# The same kernel as a process: code that reaches all of itself relative to RIP, wherever it is linked.
+HOSTED_CFLAGS := $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -mcmodel=small \
+        -Iinstance/platform/hosted/include -include platform/hidden.h
 LOADER_CFLAGS := $(FREESTANDING) -mcmodel=small
 HOST_CFLAGS := $(COMMON) -D_GNU_SOURCE -fno-omit-frame-pointer
 PROXY_LIBS := -lelf -ldw -lyaml -lcjson -pthread -lm
@@ -33,19 +37,24 @@ NASM_FLAGS := -f elf64 -g -F dwarf -I. -Wall
 
 # --- Sources -------------------------------------------------------------------------------------
 SHARED_C := $(wildcard shm/*.c ipi-msg/*.c abi/*.c)
-KERNEL_C := $(SHARED_C) $(wildcard abi/freestanding/*.c) $(wildcard instance/*.c instance/sched/*.c instance/mm/*.c instance/fs/*.c \
-            instance/syscall/*.c instance/arch/x86/*.c instance/platform/pc/*.c)
+COMMON_C := $(SHARED_C) $(wildcard abi/freestanding/*.c) $(wildcard instance/*.c instance/sched/*.c instance/mm/*.c instance/fs/*.c \
+            instance/syscall/*.c instance/arch/x86/*.c)
+KERNEL_C := $(COMMON_C) $(wildcard instance/platform/pc/*.c)
 KERNEL_ASM := $(wildcard instance/arch/x86/*.asm instance/platform/pc/*.asm)
+HOSTED_C := $(COMMON_C) $(wildcard instance/platform/hosted/*.c)
+HOSTED_ASM := $(wildcard instance/arch/x86/*.asm instance/platform/hosted/*.asm)
 LOADER_C := $(wildcard boot/*.c abi/freestanding/*.c) shm/lagoon.c
 LOADER_ASM := $(wildcard boot/*.asm)
 PROXY_C := $(SHARED_C) $(wildcard proxy/*.c)
 
 objects = $(patsubst %,$(BUILD)/$(1)/%.o,$(2))
 KERNEL_O := $(call objects,kernel,$(KERNEL_C) $(KERNEL_ASM))
+HOSTED_O := $(call objects,hosted,$(HOSTED_C) $(HOSTED_ASM))
 LOADER_O := $(call objects,loader,$(LOADER_C) $(LOADER_ASM))
 PROXY_O := $(call objects,host,$(PROXY_C))
 
-ATOLL := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf
+ATOLL := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf \
+         $(BUILD)/atoll-kernel-hosted.elf
 
 all: $(ATOLL) apps
 
@@ -54,6 +63,10 @@ $(BUILD)/kernel/%.c.o: %.c $(BUILD)/flags/kernel | tools
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(KERNEL_CFLAGS) -c $< -o $@
+$(BUILD)/hosted/%.c.o: %.c $(BUILD)/flags/hosted | tools
+	@mkdir -p $(@D)
+	@echo "  CC      $< (hosted)"
+	$(Q)$(CC) $(HOSTED_CFLAGS) -c $< -o $@
 $(BUILD)/loader/%.c.o: %.c $(BUILD)/flags/loader | tools
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
@@ -66,6 +79,10 @@ $(BUILD)/kernel/%.asm.o: %.asm $(BUILD)/flags/assembler | tools
 	@mkdir -p $(@D)
 	@echo "  NASM    $<"
 	$(Q)$(NASM) $(NASM_FLAGS) -MD $(@:.o=.d) -o $@ $<
+$(BUILD)/hosted/%.asm.o: %.asm $(BUILD)/flags/assembler | tools
+	@mkdir -p $(@D)
+	@echo "  NASM    $< (hosted)"
+	$(Q)$(NASM) $(NASM_FLAGS) -MD $(@:.o=.d) -o $@ $<
 $(BUILD)/loader/%.asm.o: %.asm $(BUILD)/flags/assembler | tools
 	@mkdir -p $(@D)
 	@echo "  NASM    $<"
@@ -74,6 +91,9 @@ $(BUILD)/loader/%.asm.o: %.asm $(BUILD)/flags/assembler | tools
 $(BUILD)/atoll-kernel.elf: $(KERNEL_O) instance/platform/pc/kernel.ld $(BUILD)/flags/link
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(BARE_LDFLAGS) -T instance/platform/pc/kernel.ld -o $@ $(KERNEL_O)
+$(BUILD)/atoll-kernel-hosted.elf: $(HOSTED_O) instance/platform/hosted/kernel.ld $(BUILD)/flags/link
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(BARE_LDFLAGS) -T instance/platform/hosted/kernel.ld -o $@ $(HOSTED_O)
 $(BUILD)/atoll-loader.elf: $(LOADER_O) boot/loader.ld $(BUILD)/flags/link
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(BARE_LDFLAGS) -T boot/loader.ld -o $@ $(LOADER_O)
@@ -83,10 +103,11 @@ $(BUILD)/atoll: $(PROXY_O) $(BUILD)/flags/link
 
 # Objects depend on the flags they were made with: a file for each set, rewritten when they change.
 FLAGS_kernel = $(CC) $(KERNEL_CFLAGS)
+FLAGS_hosted = $(CC) $(HOSTED_CFLAGS)
 FLAGS_loader = $(CC) $(LOADER_CFLAGS)
 FLAGS_host = $(CC) $(HOST_CFLAGS)
 FLAGS_assembler = $(NASM) $(NASM_FLAGS)
-FLAGS_link = $(BARE_LDFLAGS) / $(PROXY_LIBS) / $(KERNEL_O) / $(LOADER_O) / $(PROXY_O)
+FLAGS_link = $(BARE_LDFLAGS) / $(PROXY_LIBS) / $(KERNEL_O) / $(HOSTED_O) / $(LOADER_O) / $(PROXY_O)
 FLAGS_program = $(CC) $(PROGRAM_CFLAGS) $(PROGRAM_LIBS)
 FLAGS_unit = $(CC) $(UNIT_CFLAGS)
 $(BUILD)/flags/%: FORCE
@@ -104,10 +125,12 @@ include tests/make/bench.mk
 install: $(ATOLL)
 	install -D -m 755 $(BUILD)/atoll $(DESTDIR)$(PREFIX)/bin/atoll
 	install -D -m 644 $(BUILD)/atoll-kernel.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel.elf
+	install -D -m 755 $(BUILD)/atoll-kernel-hosted.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel-hosted.elf
 	install -D -m 644 $(BUILD)/atoll-loader.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-loader.elf
 	install -D -m 644 proxy/atoll.1 $(DESTDIR)$(PREFIX)/share/man/man1/atoll.1
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/atoll $(DESTDIR)$(PREFIX)/share/man/man1/atoll.1
+	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel-hosted.elf
 	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-loader.elf
 	if [ -d $(DESTDIR)$(PREFIX)/lib/atoll ]; then rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/lib/atoll; fi
 
@@ -116,7 +139,7 @@ clean:
 
 help:
 	@echo 'make             build everything into $(BUILD)/'
-	@echo 'make run         boot one machine of four cores with three instances (apps/demo.yaml)'
+	@echo 'make run         one machine of four cores with three instances, on pc and on hosted (apps/demo.yaml)'
 	@echo 'make test        all tests: of the parts (make unit) and of whole machines (make machine)'
 	@echo 'make unit-SUITE  the tests of one part, a folder of tests/unit/'
 	@echo 'make check       formatter, compiler warnings, clang-tidy, cppcheck, includes'

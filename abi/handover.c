@@ -51,7 +51,7 @@ static const char *check_identity(const struct handover *record)
     static const uint8_t build_id[ATOLL_BUILD_ID_SIZE] = ATOLL_BUILD_ID_BYTES;
     if (memcmp(record->build_id, build_id, sizeof build_id) != 0)
         return "the boot loader and the kernel are not of one build";
-    if (record->flags & ~(uint32_t)FLAGS_KNOWN || record->reserved != 0 ||
+    if (record->flags & ~(uint32_t)FLAGS_KNOWN || record->platform > HANDOVER_HOSTED ||
         record->clock.reserved != 0)
         return "a flag that this kernel does not know is set";
     if (record->instances == 0 || record->number == 0 || record->number > record->instances)
@@ -128,7 +128,10 @@ static const char *check_used(const struct handover *record, uint64_t physical)
         return "the record does not lie where it says";
     if (record->physical < base || !lies_inside(record->physical - base, record->size, used))
         return "the record lies outside the used memory";
-    if (record->kernel_physical % PAGE || record->kernel_size % PAGE || record->kernel_size == 0 ||
+    if (record->platform == HANDOVER_HOSTED) {
+        if (record->kernel_physical != 0 || record->kernel_size != 0)
+            return "a kernel's image in the partition is not for this platform";
+    } else if (record->kernel_physical % PAGE || record->kernel_size % PAGE || record->kernel_size == 0 ||
         record->kernel_size > KERNEL_MAX || record->kernel_physical < base ||
         !lies_inside(record->kernel_physical - base, record->kernel_size, used))
         return "the kernel's image is empty, not page aligned, or outside the used memory";

@@ -95,7 +95,12 @@ struct handover {
     uint32_t x2apic; /* 1: the local APIC is in x2APIC mode (MSRs); 0: memory at DEVICE_APIC */
     uint32_t ivshmem_peer; /* the proxy's ivshmem id: peer << 16 | vector rings it */
     uint32_t ivshmem;      /* 1: HANDOVER_DEVICE_IVSHMEM is mapped */
-    uint32_t reserved;
+    uint32_t platform;     /* enum handover_platform */
+};
+
+enum handover_platform {
+    HANDOVER_PC,
+    HANDOVER_HOSTED, /* no kernel in the partition: kernel_physical and kernel_size are 0 */
 };
 
 _Static_assert(sizeof(struct handover) == 600, "layout of the handover record");

@@ -39,6 +39,10 @@ struct core {
     uintptr_t kernel_stack_top; /* GS:8, of the current thread: where entries switch to */
     uintptr_t scratch;          /* GS:16, the program's RSP while a system call enters */
     struct thread *current;     /* GS:24 */
+    /* From GS:32 on, for `hosted`: its interrupt flag and what waits for it; see there. */
+    uint32_t interrupts_off;
+    uint32_t interrupts_pending;
+    uint32_t leave_work; /* GS:40, not 0: something to do before the program goes on */
 
     uint32_t index; /* within the instance, from 0 */
     uint32_t apic_id;

@@ -118,7 +118,7 @@ static noreturn void panic_report(const struct trap_frame *frame, const char *me
     uintptr_t rbp = (uintptr_t)__builtin_frame_address(0);
     if (frame) {
         crash_registers(crash, frame);
-        __asm__ volatile("mov %%cr2, %0" : "=r"(crash->address));
+        crash->address = platform_fault_address();
         rip = frame->rip;
         rbp = frame->rbp;
     }

@@ -18,21 +18,13 @@ static inline void interrupts_enable(void)
 {
 }
 #else
-/* Returns the former RFLAGS for interrupts_restore. */
-static inline uint64_t interrupts_disable(void)
-{
-    uint64_t flags;
-    __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags)::"memory");
-    return flags;
-}
+#include <platform/interrupts.h> /* of the platform that the kernel is compiled for */
+
+/* `saved` is what interrupts_disable returned: bit 9 is set if they were on, as in RFLAGS. */
 static inline void interrupts_restore(uint64_t saved)
 {
     if (saved & 0x200)
-        __asm__ volatile("sti" ::: "memory");
-}
-static inline void interrupts_enable(void)
-{
-    __asm__ volatile("sti" ::: "memory");
+        interrupts_enable();
 }
 #endif
 

@@ -260,12 +260,6 @@ static void check_programs(struct machine_config *machine, struct config_report 
 int config_check(struct machine_config *machine, struct config_report *report)
 {
     size_t faults = report->faults;
-    if (machine->platform == PLATFORM_HOSTED)
-        config_fault(report, machine->platform_place,
-                     "the platform 'hosted' is not available in this version; 'pc' or 'auto' "
-                     "would be right");
-    if (machine->platform == PLATFORM_AUTO)
-        machine->platform = PLATFORM_PC;
     if (machine->instance_count == 0) {
         if (machine->faulty & CONFIG_INSTANCES)
             return -1;

@@ -2,7 +2,7 @@
  * others to the program's. */
 #include "proxy/crash.h"
 
-#include "abi/handover.h"
+#include "abi/hosted.h"
 #include "abi/program.h"
 #include "proxy/lines.h"
 #include "proxy/output.h"
@@ -13,6 +13,13 @@
 #include <string.h>
 
 #define VECTOR_PAGE_FAULT 14
+
+/* On either platform: what is the kernel's on `hosted` is nobody's on `pc`. */
+static bool is_kernel(uint64_t address)
+{
+    return address >= HANDOVER_KERNEL_BASE ||
+           (address >= HOSTED_KERNEL_BASE && address < HOSTED_STACK_BASE);
+}
 
 void crash_copy(struct shm_crash *copy, const struct shm_crash *untrusted)
 {
@@ -44,7 +51,7 @@ static void frame_resolve(struct symbols *kernel, struct symbols *program, uint6
 {
     struct symbol symbol;
 
-    symbols_find(address >= HANDOVER_KERNEL_BASE ? kernel : program, address, is_return_address,
+    symbols_find(is_kernel(address) ? kernel : program, address, is_return_address,
                  &symbol);
     frame->address = address;
     frame->offset = symbol.offset;
@@ -99,7 +106,7 @@ const char *crash_cause(const struct shm_crash *crash, const char *kernel, const
     /* The first frame of the program with a source line says most; abort() and the like die some
      * frames further in. */
     for (size_t i = 0; i < count; i++) {
-        if (frames[i].file[0] && frames[i].address < HANDOVER_KERNEL_BASE) {
+        if (frames[i].file[0] && !is_kernel(frames[i].address)) {
             shown = i;
             break;
         }

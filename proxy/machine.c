@@ -3,8 +3,10 @@
 #include "proxy/machine_private.h"
 
 #include "proxy/clock.h"
+#include "proxy/hosted.h"
 #include "proxy/image.h"
 #include "proxy/qemu.h"
+#include "proxy/qemu_command.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +40,13 @@ static void platform_line(void *context, const char *source, const char *bytes, 
 static void platform_note(void *context, const char *text)
 {
     machine_say(context, "%s", text);
+}
+
+static void platform_instance_ended(void *context, uint32_t peer, const char *why, int signal)
+{
+    struct machine_run *run = context;
+
+    machine_instance_gone(&run->instances[peer - 1], why, signal);
 }
 
 static void platform_ended(void *context, const char *why)
@@ -294,6 +303,7 @@ int machine_run_on(const struct machine_config *machine, const struct run_option
                                  .rang = platform_rang,
                                  .line = platform_line,
                                  .note = platform_note,
+                                 .instance_ended = platform_instance_ended,
                                  .ended = platform_ended};
     sigset_t blocked, mask_before;
     int status = STATUS_MACHINE_FAILED;
@@ -325,11 +335,23 @@ out:
     return status;
 }
 
+void machine_choose_platform(struct machine_config *machine, const struct run_options *options)
+{
+    char why[160] = "";
+
+    if (machine->platform != PLATFORM_AUTO)
+        return;
+    if (qemu_kvm_usable("/proc/cpuinfo", "/dev/kvm", why, sizeof(why))) {
+        machine->platform = PLATFORM_PC;
+        return; /* which says so itself */
+    }
+    machine->platform = PLATFORM_HOSTED;
+    if (!options->quiet)
+        fprintf(stderr, "atoll: platform hosted has been chosen (no KVM: %s)\n", why);
+}
+
 int machine_run(const struct machine_config *machine, const struct run_options *options)
 {
-    if (machine->platform == PLATFORM_HOSTED) {
-        fprintf(stderr, "atoll: platform hosted is not there yet; platform pc would be right\n");
-        return STATUS_MACHINE_FAILED;
-    }
-    return machine_run_on(machine, options, qemu_platform);
+    return machine_run_on(machine, options,
+                          machine->platform == PLATFORM_HOSTED ? hosted_platform : qemu_platform);
 }

@@ -297,6 +297,29 @@ void machine_serve(struct machine_run *run)
         machine_end_platform(run);
 }
 
+void machine_instance_gone(struct instance_run *instance, const char *why, int signal)
+{
+    struct machine_run *run = instance->machine;
+    struct instance_result *result = instance->result;
+    const struct shm_section *section = shm_view_section(&run->lagoon.view, instance->peer, NULL);
+
+    if (instance->over ||
+        (section &&
+         fate_of(atomic_load_explicit(&section->state, memory_order_acquire)) != FATE_UNKNOWN))
+        return;
+    if (section)
+        serve_instance(instance); /* what it sent before */
+    if (instance->over)
+        return;
+    result->fate = !why ? FATE_KILLED : section ? FATE_LOST : FATE_SILENT;
+    machine_instance_over(instance);
+    if (!why)
+        return;
+    result->signal = signal;
+    snprintf(result->cause, sizeof(result->cause), "%s", why);
+    machine_say(run, "instance %s is lost: %s", result->config->name, why);
+}
+
 void machine_seal(struct machine_run *run)
 {
     machine_serve(run);

@@ -50,7 +50,8 @@ static int run(int count, char **words)
     if (config_check(machine, &file) || options_check_stdin(&options, machine, &command))
         goto out;
     status = STATUS_NOT_STARTED;
-    if (options_find_parts(&options, &command))
+    machine_choose_platform(machine, &options.run);
+    if (options_find_parts(&options, machine->platform == PLATFORM_HOSTED, &command))
         goto out;
     status = machine_run(machine, &options.run);
 out:

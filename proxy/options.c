@@ -381,10 +381,13 @@ static char *find_part(const char *name, struct config_report *report)
     return NULL;
 }
 
-int options_find_parts(struct options *options, struct config_report *report)
+int options_find_parts(struct options *options, bool hosted, struct config_report *report)
 {
     if (!options->run.kernel)
-        options->run.kernel = options->kernel_path = find_part("atoll-kernel.elf", report);
+        options->run.kernel = options->kernel_path =
+            find_part(hosted ? "atoll-kernel-hosted.elf" : "atoll-kernel.elf", report);
+    if (hosted)
+        return options->run.kernel ? 0 : -1;
     if (!options->run.loader)
         options->run.loader = options->loader_path = find_part("atoll-loader.elf", report);
     return options->run.kernel && options->run.loader ? 0 : -1;

@@ -5,19 +5,51 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define DESCRIPTORS_MAX 16
+#define SMALL_STACK (256 << 10) /* bytes; also keeps the host's own mappings high */
+
+/* What the child inherits: `descriptors` under their own numbers, or as first, first + 1, ... */
+struct inheritance {
+    const int *descriptors;
+    size_t count;
+    int first;    /* -1: under their own numbers */
+    rlim_t stack; /* bytes of its stack; 0: as ours */
+    bool in_path; /* the program is looked for in PATH */
+    const char *program;
+};
+
+/* Gives the descriptors the numbers from `first` on: first all out of the way of those numbers. */
+static int number_descriptors(const struct inheritance *what)
+{
+    int copies[DESCRIPTORS_MAX];
+
+    for (size_t i = 0; i < what->count; i++) {
+        copies[i] = fcntl(what->descriptors[i], F_DUPFD_CLOEXEC, what->first + (int)what->count);
+        if (copies[i] < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < what->count; i++)
+        if (dup2(copies[i], what->first + (int)i) < 0)
+            return -1;
+    return 0;
+}
+
 /* The child's side: only async-signal-safe calls. */
-static void child_run(char *const argv[], const int *keep, size_t keep_count, int output,
-                      pid_t parent, int report)
+static void child_run(char *const argv[], const struct inheritance *what, int output, pid_t parent,
+                      int report)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    sigset_t none;
+    static char *const no_environment[] = {NULL};
+    sigset_t blocked;
     int null, error;
 
     /* The signal comes when the parent's thread ends; were it gone already, it never would. */
@@ -26,8 +58,10 @@ static void child_run(char *const argv[], const int *keep, size_t keep_count, in
     setpgid(0, 0);
     sigaction(SIGPIPE, &standard, NULL);
     sigaction(SIGXFSZ, &standard, NULL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigemptyset(&blocked);
+    if (what->first >= 0)
+        sigfillset(&blocked);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
 
     null = open("/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
@@ -35,10 +69,29 @@ static void child_run(char *const argv[], const int *keep, size_t keep_count, in
         goto fail;
     if (null != STDIN_FILENO)
         close(null);
-    for (size_t i = 0; i < keep_count; i++)
-        if (fcntl(keep[i], F_SETFD, 0))
+    if (what->first < 0) {
+        for (size_t i = 0; i < what->count; i++)
+            if (fcntl(what->descriptors[i], F_SETFD, 0))
+                goto fail;
+    } else {
+        int kept = fcntl(report, F_DUPFD_CLOEXEC, what->first + (int)what->count);
+
+        if (kept < 0)
             goto fail;
-    execvp(argv[0], argv);
+        report = kept; /* its number may be one of theirs */
+        if (number_descriptors(what))
+            goto fail;
+    }
+    if (what->stack) {
+        struct rlimit limit = {what->stack, what->stack};
+
+        if (setrlimit(RLIMIT_STACK, &limit))
+            goto fail;
+    }
+    if (what->in_path)
+        execvp(what->program, argv);
+    else
+        execve(what->program, argv, no_environment);
 fail:
     error = errno;
     if (write(report, &error, sizeof(error)) < 0)
@@ -46,8 +99,8 @@ fail:
     _exit(127);
 }
 
-int process_start(struct process *process, char *const argv[], const int *keep, size_t keep_count,
-                  int output)
+static int start(struct process *process, char *const argv[], const struct inheritance *what,
+                 int output)
 {
     pid_t parent = getpid(), pid;
     int report[2], error = 0;
@@ -64,7 +117,7 @@ int process_start(struct process *process, char *const argv[], const int *keep, 
         return error;
     }
     if (!pid)
-        child_run(argv, keep, keep_count, output, parent, report[1]);
+        child_run(argv, what, output, parent, report[1]);
     close(report[1]);
     /* Cannot name another process: the child is ours and has not been waited for. */
     process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -82,6 +135,27 @@ int process_start(struct process *process, char *const argv[], const int *keep, 
         process_reap(process);
     }
     return error;
+}
+
+int process_start(struct process *process, char *const argv[], const int *keep, size_t keep_count,
+                  int output)
+{
+    const struct inheritance what = {
+        .descriptors = keep, .count = keep_count, .first = -1, .in_path = true, .program = argv[0]};
+
+    return start(process, argv, &what, output);
+}
+
+int process_start_numbered(struct process *process, const char *program, char *const argv[],
+                           const int *descriptors, int first, size_t count, int output)
+{
+    const struct inheritance what = {.descriptors = descriptors,
+                                     .count = count,
+                                     .first = first,
+                                     .stack = SMALL_STACK,
+                                     .program = program};
+
+    return start(process, argv, &what, output);
 }
 
 void process_signal(const struct process *process, int signal)

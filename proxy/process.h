@@ -18,6 +18,12 @@ struct process {
 int process_start(struct process *process, char *const argv[], const int *keep, size_t keep_count,
                   int output);
 
+/* Likewise, for the program at this path, without environment, with a small stack, and with `count`
+ * descriptors (at most 16) inherited under the numbers `first`, `first` + 1, ... It starts with all
+ * signals blocked, so that none comes before it has its handlers. */
+int process_start_numbered(struct process *process, const char *program, char *const argv[],
+                           const int *descriptors, int first, size_t count, int output);
+
 /* Sends a signal, if it still runs. */
 void process_signal(const struct process *process, int signal);
 

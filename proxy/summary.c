@@ -70,8 +70,9 @@ int summary_instance_status(const struct instance_result *result)
         return result->exit_status & 0xff ? (int)(result->exit_status & 0xff) : STATUS_LOST;
     case FATE_KILLED:
         return 137; /* 128 + SIGKILL */
-    case FATE_UNKNOWN:
     case FATE_LOST:
+        return result->signal ? 128 + result->signal : STATUS_LOST;
+    case FATE_UNKNOWN:
     case FATE_SILENT:
         break;
     }

@@ -32,10 +32,11 @@ struct instance_result {
     const struct instance_config *config;
     enum instance_fate fate;
     uint32_t exit_status; /* 0..255, for FATE_EXITED, CRASHED and STOPPED */
+    int signal;           /* for FATE_LOST: what ended its own process, or 0 */
     bool timed_out;       /* still ran at the time limit */
     struct instance_record record;
     struct shm_crash crash; /* for FATE_CRASHED */
-    char cause[512];        /* for FATE_CRASHED and FATE_LOST, in words */
+    char cause[512];        /* for FATE_CRASHED and FATE_LOST, in words; may be empty */
 };
 
 struct machine_result {

@@ -309,6 +309,13 @@ static uint64_t cache_take(void)
             cache->frames[cache->count++] = physical;
         }
         spin_unlock(&frames.lock);
+        /* The lowest first, so that pages touched in a row are neighbours in memory too: `hosted`
+         * needs one host mapping for each run of neighbours, and has a limited number. */
+        for (uint32_t low = 0, high = cache->count; low + 1 < high; low++) {
+            uint64_t swapped = cache->frames[--high];
+            cache->frames[high] = cache->frames[low];
+            cache->frames[low] = swapped;
+        }
     }
     uint64_t physical = FRAME_NONE;
     if (cache->count) {

@@ -1,7 +1,6 @@
-/* Kernel stacks: slots of five pages of virtual memory from HANDOVER_STACK_BASE on, of which the
+/* Kernel stacks: slots of five pages of virtual memory from PLATFORM_STACK_BASE on, of which the
  * lowest is never mapped. A few freed stacks stay mapped for the next thread; the slots of the rest
  * are unmapped and used again, lowest first, so that the page tables stay dense. */
-#include "abi/handover.h"
 #include "instance/core.h"
 #include "instance/log.h"
 #include "instance/mm/frames.h"
@@ -34,7 +33,7 @@ static struct {
 
 static uintptr_t slot_base(uint64_t slot)
 {
-    return HANDOVER_STACK_BASE + slot * SLOT_SIZE + PAGE_SIZE; /* above the guard page */
+    return PLATFORM_STACK_BASE + slot * SLOT_SIZE + PAGE_SIZE; /* above the guard page */
 }
 
 /* A kept slot, now used, or SLOT_NONE. The lock is held. */
@@ -141,7 +140,7 @@ uintptr_t kernel_stack_alloc(void)
 
 void kernel_stack_free(uintptr_t top)
 {
-    uint64_t slot = (top - KERNEL_STACK_SIZE - HANDOVER_STACK_BASE) / SLOT_SIZE;
+    uint64_t slot = (top - KERNEL_STACK_SIZE - PLATFORM_STACK_BASE) / SLOT_SIZE;
     uint64_t saved = spin_lock_irq(&stacks.lock);
     bool keep = stacks.kept_count < core_count + 2;
     if (keep) {
@@ -170,8 +169,8 @@ uint64_t kernel_stack_reclaim(void)
 bool kernel_stack_is_guard(uintptr_t address)
 {
     /* No lock: this is asked from a double fault, and `slots` only grows. */
-    if (address < HANDOVER_STACK_BASE)
+    if (address < PLATFORM_STACK_BASE)
         return false;
-    uintptr_t offset = address - HANDOVER_STACK_BASE;
+    uintptr_t offset = address - PLATFORM_STACK_BASE;
     return offset / SLOT_SIZE < stacks.slots && offset % SLOT_SIZE < PAGE_SIZE;
 }

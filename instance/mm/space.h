@@ -42,7 +42,13 @@ int space_lock_all(int flags);
 uint64_t space_brk(uint64_t address);       /* as the raw system call: returns the break */
 void space_set_brk_start(uint64_t address); /* end of the program's data, for the loader */
 
-enum space_fault { SPACE_FAULT_READ = 1, SPACE_FAULT_WRITE = 2, SPACE_FAULT_EXECUTE = 4 };
+enum space_fault {
+    SPACE_FAULT_READ = 1,
+    SPACE_FAULT_WRITE = 2,
+    SPACE_FAULT_EXECUTE = 4,
+    SPACE_FAULT_OWN = 8, /* not the program's: the kernel wants to write a page that the program may
+                            only read, so it has to be the program's own and not the file's */
+};
 
 /* A page fault at `address`. Returns 0: mapped, try again; -EFAULT: no area there (SIGSEGV,
  * SEGV_MAPERR); -EACCES: the area forbids it (SEGV_ACCERR); -ENOMEM: the partition is full. */

@@ -148,14 +148,14 @@ static int examine(uint64_t page, unsigned access, unsigned order_limit, struct 
     uint64_t physical = platform_lookup(page, &present);
     if (physical != UINT64_MAX) {
         bool in_place = space_is_in_place(area, page, physical);
-        if (!in_place || !(access & SPACE_FAULT_WRITE)) {
+        if (!in_place || !(access & (SPACE_FAULT_WRITE | SPACE_FAULT_OWN))) {
             /* Another core was faster, or mprotect left the opening to us (space_protect.c). */
             unsigned wanted = plan->protection & ~(in_place ? (unsigned)PLATFORM_WRITE : 0u);
             return present == wanted ? 0 : platform_protect(page, PAGE_SIZE, wanted);
         }
         plan->replaces = true;
-    } else if (from_source && !(access & SPACE_FAULT_WRITE) && source->physical != UINT64_MAX &&
-               !((source->physical + offset) & (PAGE_SIZE - 1)) &&
+    } else if (from_source && !(access & (SPACE_FAULT_WRITE | SPACE_FAULT_OWN)) &&
+               source->physical != UINT64_MAX && !((source->physical + offset) & (PAGE_SIZE - 1)) &&
                source->size - offset >= PAGE_SIZE) {
         return map_in_place(area, page, present_end);
     }

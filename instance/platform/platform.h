@@ -4,6 +4,7 @@
 #ifndef INSTANCE_PLATFORM_H
 #define INSTANCE_PLATFORM_H
 
+#include <platform/layout.h> /* of the platform that the kernel is compiled for */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,10 +18,8 @@ enum platform_protection {
     PLATFORM_EXECUTE = 4,
 };
 
-/* First virtual address behind the program's; program mappings lie in [PROGRAM_FLOOR, PROGRAM_TOP).
- */
+/* Program mappings lie in [PROGRAM_FLOOR, PROGRAM_TOP); the platform's layout.h has the top. */
 #define PROGRAM_FLOOR UINT64_C(0x10000)
-#define PROGRAM_TOP UINT64_C(0x7ffffffff000)
 
 /* --- Memory ------------------------------------------------------------------------------------
  */

@@ -110,7 +110,7 @@ Test(command, refuses_wrong_usage)
     expect_refusal(2, "program", hello, ":", NULL);
     expect_refusal(2, "--log", "--log", "loud", hello, NULL);
     expect_refusal(2, "--timeout", "--timeout", "-1", hello, NULL);
-    expect_refusal(2, "hosted", "--platform", "hosted", hello, NULL);
+    expect_refusal(2, "hosted", "--platform", "hostile", hello, NULL);
     expect_refusal(2, "NOVALUE", "-e", "NOVALUE", hello, NULL);
 }
 
@@ -183,7 +183,7 @@ Test(command, help_and_version)
     }
 }
 
-MACHINE_TEST(command, a_qemu_that_is_missing_or_useless)
+PC_TEST(command, a_qemu_that_is_missing_or_useless)
 {
     expect_refusal(125, "/no/such/qemu", "--platform", platform, "--qemu", "/no/such/qemu",
                    app_path("hello"), NULL);
@@ -196,7 +196,7 @@ MACHINE_TEST(command, a_lagoon_that_cannot_be_made)
 {
     static const struct {
         const char *limit, *fault;
-    } cases[] = {{"ulimit -f 100", "lagoon"}, {"ulimit -n 12", "doorbells"}};
+    } cases[] = {{"ulimit -f 100", "lagoon"}, {"ulimit -n 12", "Too many open files"}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct command command = {.count = 0};
@@ -221,12 +221,12 @@ MACHINE_TEST(command, machine_file_runs)
     char *arguments = realpath(program_path("arguments-musl"), NULL);
     cr_assert(hello && arguments);
     snprintf(text, sizeof(text),
-             "machine:\n  platform: pc\n  cores: 3\n  memory: 256M\n"
+             "machine:\n  platform: %s\n  cores: 3\n  memory: 256M\n"
              "instances:\n  - name: greeter\n    cores: \"2,\"\n    memory: 8M\n"
              "    program: %s\n    args: [YAML]\n"
              "  - program: %s\n    cores: \"0-1\"\n    args: [\"a b\", '']\n"
              "    env: {KEY: value, OTHER: \"1\"}\n",
-             hello, arguments);
+             platform, hello, arguments);
     snprintf(path, sizeof(path), "%s", make_file("machine.yaml", text, strlen(text)));
     command_add(&command, path, NULL);
     struct outcome outcome = run_expecting(&command, 0);
@@ -288,7 +288,7 @@ MACHINE_TEST(command, killed_itself)
     check_nothing_left("kill -9 of atoll");
 }
 
-MACHINE_TEST(command, qemu_dies)
+PC_TEST(command, qemu_dies)
 {
     struct child child = start_forever(platform);
     int qemu = find_descendant("qemu-system");
@@ -303,7 +303,7 @@ MACHINE_TEST(command, qemu_dies)
 }
 
 /* --gdb waits before the machine's first instruction and says how to attach. */
-MACHINE_TEST(command, waits_for_gdb)
+PC_TEST(command, waits_for_gdb)
 {
     struct command command = atoll_run(platform);
 
@@ -318,7 +318,7 @@ MACHINE_TEST(command, waits_for_gdb)
 }
 
 /* The choice of accelerator is said once. */
-MACHINE_TEST(command, names_the_platform_once)
+PC_TEST(command, names_the_platform_once)
 {
     struct command command = atoll_run(platform);
 

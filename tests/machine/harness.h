@@ -15,6 +15,19 @@
     {                                                                                              \
         Suite##_##Name##_on("pc");                                                                 \
     }                                                                                              \
+    Test(Suite, Name##_hosted, .timeout = 300)                                                     \
+    {                                                                                              \
+        Suite##_##Name##_on("hosted");                                                             \
+    }                                                                                              \
+    static void Suite##_##Name##_on(const char *platform)
+
+/* One that only makes sense on `pc`. */
+#define PC_TEST(Suite, Name)                                                                       \
+    static void Suite##_##Name##_on(const char *platform);                                         \
+    Test(Suite, Name##_pc, .timeout = 300)                                                         \
+    {                                                                                              \
+        Suite##_##Name##_on("pc");                                                                 \
+    }                                                                                              \
     static void Suite##_##Name##_on(const char *platform)
 
 #define WORDS_MAX 1024 /* of a command; the tests' own, checked when they are put together */

@@ -44,6 +44,7 @@ $(eval $(call program_rules,apps,$(BUILD)/apps))
 apps: $(APPS)
 
 # --- The demo: one machine of four cores, three instances, each with its own program ----------------
+# On both platforms, one after the other.
 # Paths in a machine file count from its own folder; with another BUILD it takes a copy.
 ifeq ($(BUILD),build)
 DEMO_FILE := apps/demo.yaml
@@ -54,6 +55,9 @@ $(DEMO_FILE): apps/demo.yaml
 	@sed 's,\.\./build/,$(abspath $(BUILD))/,' $< >$@
 endif
 run: $(ATOLL) apps $(DEMO_FILE)
-	@echo '  $(BUILD)/atoll run $(DEMO_FILE)'
-	@$(BUILD)/atoll run $(DEMO_FILE)
+	@echo '  $(BUILD)/atoll run --platform pc $(DEMO_FILE)'
+	@$(BUILD)/atoll run --platform pc $(DEMO_FILE)
+	@echo
+	@echo '  $(BUILD)/atoll run --platform hosted $(DEMO_FILE)'
+	@$(BUILD)/atoll run --platform hosted $(DEMO_FILE)
 .PHONY: apps run

@@ -5,7 +5,7 @@
 #   UNIT_SUITE_LIBS := -lyaml              what they need, if anything
 #   UNIT_SUITE_TSAN := 1                   threads meet here: run under ThreadSanitizer too
 
-UNIT_COMMON := $(COMMON) -O1 -D_GNU_SOURCE -DINSTANCE_UNIT_TEST -fno-omit-frame-pointer
+UNIT_COMMON := $(COMMON) $(PC_INCLUDE) -O1 -D_GNU_SOURCE -DINSTANCE_UNIT_TEST -fno-omit-frame-pointer
 UNIT_ASAN := $(UNIT_COMMON) -fsanitize=address,undefined -fno-sanitize-recover=all
 # Criterion's sandbox cannot live in ThreadSanitizer's address layout: a header of the same name
 # stands in for it there.

@@ -9,9 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Enables on this core what kernel and programs rely on: SSE, AVX state, FSGSBASE, write protection
- * in ring 0, global pages; UMIP where the CPU has it. Once for each core. */
-void arch_core_features(void);
+/* Says which XSAVE components are, or can be, enabled (0: there is no XSAVE), and whether RDFSBASE
+ * may be used. Returns those of them that thread areas will hold. The same on each core. */
+uint64_t fpu_init(uint64_t enabled, bool fsgsbase);
+
+/* RDRAND or RDSEED: false when the CPU has neither, or they give nothing. */
+bool cpu_random(void *buffer, size_t length);
 
 /* XSAVE components that thread areas hold (XCR0), for signal frames; 0: FXSAVE only. */
 uint64_t fpu_state_mask(void);

@@ -32,7 +32,7 @@ static bool read_link(struct frame_link *link, uintptr_t rbp)
 size_t arch_backtrace(uintptr_t rip, uintptr_t rbp, uint64_t *out, size_t capacity)
 {
     size_t count = 0;
-    bool kernel = rip >> 63; /* a panic may not touch the program's memory */
+    bool kernel = platform_is_kernel(rip); /* a panic may not touch the program's memory */
     out[count++] = rip;
     while (count < capacity) {
         struct frame_link link;

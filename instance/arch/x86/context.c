@@ -5,18 +5,6 @@
 #include "instance/sched/thread.h"
 #include "instance/string.h"
 
-#define CR0_MP (UINT64_C(1) << 1)
-#define CR0_EM (UINT64_C(1) << 2)
-#define CR0_TS (UINT64_C(1) << 3)
-#define CR0_NE (UINT64_C(1) << 5)
-#define CR0_WP (UINT64_C(1) << 16)
-#define CR4_OSFXSR (UINT64_C(1) << 9)
-#define CR4_OSXMMEXCPT (UINT64_C(1) << 10)
-#define CR4_UMIP (UINT64_C(1) << 11)
-#define CR4_FSGSBASE (UINT64_C(1) << 16)
-#define CR4_OSXSAVE (UINT64_C(1) << 18)
-#define CR4_PGE (UINT64_C(1) << 7)
-
 /* x87, SSE, AVX, and AVX-512's three parts: what compiled programs use and signal frames can carry.
  */
 #define STATE_WANTED UINT64_C(0xe7)
@@ -30,41 +18,24 @@ static size_t area_size;
 static bool has_xsaveopt;
 static bool has_fsgsbase;
 
-void arch_core_features(void)
+uint64_t fpu_init(uint64_t enabled, bool fsgsbase)
 {
-    uint32_t leaf1[4], leaf7[4] = {0}, leaf0[4];
-    cpu_cpuid(0, 0, leaf0);
-    cpu_cpuid(1, 0, leaf1);
-    if (leaf0[0] >= 7)
-        cpu_cpuid(7, 0, leaf7);
-    uint64_t cr0, cr4;
-    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
-    cr0 = (cr0 & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE | CR0_WP;
-    __asm__ volatile("mov %0, %%cr0" ::"r"(cr0));
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-    cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PGE;
-    if (leaf7[1] & 1)
-        cr4 |= CR4_FSGSBASE;
-    if (leaf7[2] & 4)
-        cr4 |= CR4_UMIP;
-    bool xsave = leaf1[2] >> 26 & 1;
-    if (xsave)
-        cr4 |= CR4_OSXSAVE;
-    __asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
-    has_fsgsbase = leaf7[1] & 1;
-    if (!xsave) {
-        area_size = LEGACY_AREA + XSAVE_HEADER;
-        return;
+    uint32_t leaf[4];
+    has_fsgsbase = fsgsbase;
+    state_mask = enabled & STATE_WANTED;
+    area_size = LEGACY_AREA + XSAVE_HEADER;
+    if (!state_mask)
+        return 0;
+    for (uint32_t component = 2; component < 64; component++) {
+        if (!(state_mask >> component & 1))
+            continue;
+        cpu_cpuid(13, component, leaf); /* size in EAX, offset in the standard format in EBX */
+        if (area_size < leaf[1] + leaf[0])
+            area_size = leaf[1] + leaf[0];
     }
-    uint32_t leaf13[4];
-    cpu_cpuid(13, 0, leaf13);
-    state_mask = ((uint64_t)leaf13[3] << 32 | leaf13[0]) & STATE_WANTED;
-    __asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)state_mask),
-                     "d"((uint32_t)(state_mask >> 32)));
-    cpu_cpuid(13, 0, leaf13);
-    area_size = leaf13[1]; /* for what XCR0 has enabled now */
-    cpu_cpuid(13, 1, leaf13);
-    has_xsaveopt = leaf13[0] & 1;
+    cpu_cpuid(13, 1, leaf);
+    has_xsaveopt = leaf[0] & 1;
+    return state_mask;
 }
 
 size_t fpu_area_size(void)

@@ -105,5 +105,5 @@ void descriptors_load(struct core *core)
     cpu_write_msr(MSR_STAR, (uint64_t)KERNEL_CODE << 32);
     cpu_write_msr(MSR_LSTAR, (uint64_t)pc_syscall_entry);
     cpu_write_msr(MSR_FLAG_MASK, SYSCALL_FLAG_MASK);
-    arch_core_features();
+    pc_core_features();
 }

@@ -10,7 +10,7 @@ CODE         equ 0x08
 DATA         equ 0x10
 
 section .text
-extern pc_start, pc_secondary_start, pc_trap, pc_return_to_program, syscall_dispatch, pc_fatal_trap
+extern pc_start, pc_secondary_start, pc_trap, trap_return_to_program, syscall_dispatch, pc_fatal_trap
 
 ; The first instruction of an instance: RDI = handover record, the loader's stack, interrupts off.
 global pc_entry
@@ -88,7 +88,7 @@ pc_syscall_entry:
     call syscall_dispatch
     cli
     mov rdi, rsp
-    call pc_return_to_program           ; signals, rescheduling; interrupts still off
+    call trap_return_to_program           ; signals, rescheduling; interrupts still off
     ; Registers that still are as SYSCALL left them need no IRETQ (which costs four times as much).
     cmp qword [rsp + 15 * 8], TRAP_SYSCALL ; rt_sigreturn has replaced them all
     jne pc_leave
@@ -116,7 +116,7 @@ global context_enter_program
 context_enter_program:
     cli
     mov rsp, rdi
-    call pc_return_to_program
+    call trap_return_to_program
     jmp pc_leave
 
 ; --- Exceptions and interrupts -----------------------------------------------------------------------

@@ -8,6 +8,8 @@
 #include "instance/log.h"
 #include "instance/mm/frames.h"
 
+#include <platform/paging.h>
+
 #define PAGES_ONE_BY_ONE 32 /* more than that: drop all translations */
 #define ANSWER_NS                                                                                  \
     UINT64_C(20000000000) /* a vCPU that the host does not run for so long is gone                 \

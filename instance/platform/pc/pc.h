@@ -3,6 +3,7 @@
 #define INSTANCE_PLATFORM_PC_H
 
 #include "abi/handover.h"
+#include "instance/arch/x86/clock.h"
 #include "instance/arch/x86/frame.h"
 #include "instance/core.h"
 
@@ -58,17 +59,15 @@ void apic_send(uint32_t apic_id, uint32_t command); /* Intel SDM 3A, 11.6.1 */
 #define APIC_INIT 0x4500
 #define APIC_STARTUP(page) (0x4600 | (page))
 
-/* clock.c */
-uint64_t clock_deadline_to_tsc(uint64_t monotonic_ns);
-uint64_t clock_tsc_to_monotonic(uint64_t tsc);
-void clock_init(void);
-
 /* flush.c: other cores' translation caches. */
 #define VECTOR_FLUSH 0xf2
-void flush_range(uintptr_t virtual, uint64_t length); /* own core and all others, waits */
-void flush_serve(void);                               /* catches up; any context */
+void flush_serve(void); /* catches up; any context */
 void flush_halt_begin(void);
 void flush_halt_end(void);
+
+/* features.c: SSE, AVX state, FSGSBASE, write protection in ring 0, global pages; UMIP where the
+ * CPU has it. Once for each core. */
+void pc_core_features(void);
 
 /* core.c */
 void core_check_stop(void); /* parks if another core has asked for it */
@@ -80,7 +79,6 @@ void pc_syscall_entry(void);
 extern const uint8_t pc_trap_stubs[256][16];
 void pc_trap(struct trap_frame *frame);
 void pc_fatal_trap(struct trap_frame *frame);
-void pc_return_to_program(struct trap_frame *frame);
 noreturn void pc_start(const struct handover *handover, uint64_t tsc);
 noreturn void pc_secondary_start(struct core *core);
 

@@ -2,7 +2,8 @@
  * takes to call kernel_start; and the platform's odds and ends that have no file of their own. */
 #include "instance/platform/pc/pc.h"
 
-#include "instance/arch/x86/cpu.h"
+#include "instance/arch/x86/arch.h"
+#include "instance/arch/x86/paging.h"
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
@@ -28,7 +29,8 @@ noreturn void pc_start(const struct handover *handover, uint64_t tsc)
     if (fault)
         panic(NULL, "handover record: %s", fault);
     pc_handover = handover;
-    clock_init();
+    clock_init(&handover->clock);
+    paging_root = handover->page_table;
     apic_init_core();
     kernel_start(handover, (uint8_t *)HANDOVER_LAGOON_BASE, clock_tsc_to_monotonic(tsc));
 }
@@ -44,39 +46,9 @@ int platform_first_core_stacks(void)
     return descriptors_alloc_stacks(&first_machine);
 }
 
-/* RDSEED, else RDRAND (Intel SDM 1, 7.3.17): retried as the manual says. */
-static bool random_word(uint64_t *word, bool seed)
-{
-    for (int i = 0; i < 32; i++) {
-        unsigned char ok;
-        if (seed)
-            __asm__ volatile("rdseed %0; setc %1" : "=r"(*word), "=q"(ok)::"cc");
-        else
-            __asm__ volatile("rdrand %0; setc %1" : "=r"(*word), "=q"(ok)::"cc");
-        if (ok)
-            return true;
-        cpu_pause();
-    }
-    return false;
-}
-
 bool platform_random(void *buffer, size_t length)
 {
-    uint32_t leaf1[4], leaf7[4];
-    cpu_cpuid(1, 0, leaf1);
-    cpu_cpuid(7, 0, leaf7);
-    bool rdrand = leaf1[2] >> 30 & 1, rdseed = leaf7[1] >> 18 & 1;
-    uint8_t *out = buffer;
-    while (length) {
-        uint64_t word;
-        if (!(rdrand && random_word(&word, false)) && !(rdseed && random_word(&word, true)))
-            return false;
-        size_t part = length < sizeof word ? length : sizeof word;
-        memcpy(out, &word, part);
-        out += part;
-        length -= part;
-    }
-    return true;
+    return cpu_random(buffer, length);
 }
 
 #define COM1 0x3f8

@@ -162,7 +162,8 @@ Test(handover, each_single_fault_is_found)
     FAULT(r->clock.tsc_deadline = 2);
     FAULT(r->clock.reserved = 1);
     FAULT(r->ivshmem = 2);
-    FAULT(r->reserved = 1);
+    FAULT(r->platform = 2);
+    FAULT(r->platform = HANDOVER_HOSTED); /* with a kernel in the partition */
 }
 
 Test(handover, a_record_that_is_cut_off_is_refused)

@@ -85,14 +85,15 @@ Test(check, hosted)
 {
     add("a");
     machine.platform = PLATFORM_HOSTED;
-    expect_refused("the platform 'hosted' is not available in this version; 'pc' or 'auto'");
+    expect_sound();
+    cr_expect_eq(machine.platform, PLATFORM_HOSTED);
 }
 
-Test(check, platform_auto_is_pc)
+Test(check, platform_auto_is_left_open)
 {
     add("a");
     expect_sound();
-    cr_expect_eq(machine.platform, PLATFORM_PC);
+    cr_expect_eq(machine.platform, PLATFORM_AUTO);
     cr_expect_eq(machine.cores, 1);
 }
 

@@ -208,11 +208,11 @@ Test(options, parts_missing)
 {
     expect_taken(READ("--loader", "l", "hello"));
     again();
-    cr_expect_eq(options_find_parts(&options, &caught.report), -1);
+    cr_expect_eq(options_find_parts(&options, false, &caught.report), -1);
     caught_expect_only(&caught, "atoll-kernel.elf is missing: it is neither at '/");
     again();
     options.run.kernel = "k";
-    cr_expect_eq(options_find_parts(&options, &caught.report), 0);
+    cr_expect_eq(options_find_parts(&options, false, &caught.report), 0);
 }
 
 Test(options, help_texts)

@@ -1,10 +1,12 @@
 #include "partition.h"
 
 #include "abi/handover.h"
+#include "instance/arch/x86/paging.h"
 #include "instance/log.h"
 #include "instance/mm/user.h"
 #include "instance/platform/pc/pc.h"
 #include "instance/sched/wait.h"
+#include <platform/paging.h>
 
 #include <sched.h>
 #include <stdarg.h>
@@ -169,6 +171,7 @@ void partition_create(uint64_t size, uint64_t file_size, uint32_t count)
     /* As the loader leaves it: the top-level table is there, in what is used already. */
     record.page_table = PARTITION_PHYSICAL;
     pc_handover = &record;
+    paging_root = PARTITION_PHYSICAL;
     memset((void *)(platform_direct_base + PARTITION_PHYSICAL), 0, PAGE_SIZE);
     const struct frame_range range = {PARTITION_PHYSICAL, size};
     cr_assert_eq(frames_init(&range, 1, PARTITION_PHYSICAL + PAGE_SIZE), 0);

@@ -1,22 +1,24 @@
 /* The clocks: the time-stamp counter, scaled to the host's CLOCK_MONOTONIC by the handover's
  * values. The scale is a 32.32 fixed-point factor: exact to a few ns a day, no division on the way.
  */
-#include "instance/platform/pc/pc.h"
+#include "instance/arch/x86/clock.h"
 
 #include "abi/freestanding/scale.h"
 #include "instance/arch/x86/cpu.h"
+#include "instance/platform/platform.h"
 
 #define NS 1000000000
 
 static uint64_t base_tsc, base_monotonic, realtime_offset;
 static uint64_t ns_per_tick; /* times 2^32 */
+static uint64_t tsc_hz;
 
-void clock_init(void)
+void clock_init(const struct handover_clock *clock)
 {
-    const struct handover_clock *clock = &pc_handover->clock;
     base_tsc = clock->tsc_base;
     base_monotonic = clock->monotonic_ns;
     realtime_offset = clock->realtime_ns - clock->monotonic_ns;
+    tsc_hz = clock->tsc_hz;
     ns_per_tick = scale_u64(NS, UINT64_C(1) << 32, clock->tsc_hz);
 }
 
@@ -41,6 +43,6 @@ uint64_t clock_deadline_to_tsc(uint64_t monotonic_ns)
 {
     if (monotonic_ns <= base_monotonic)
         return base_tsc;
-    uint64_t ticks = scale_u64(monotonic_ns - base_monotonic, pc_handover->clock.tsc_hz, NS);
+    uint64_t ticks = scale_u64(monotonic_ns - base_monotonic, tsc_hz, NS);
     return ticks > UINT64_MAX - base_tsc - 1 ? UINT64_MAX : base_tsc + ticks + 1;
 }

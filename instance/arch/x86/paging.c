@@ -1,14 +1,17 @@
-/* The instance's page tables (Intel SDM 3A, 4.5): 4-level, pages of 4 KiB, 2 MiB and 1 GiB.
+/* The instance's page tables (Intel SDM 3A, 4.5): 4-level, pages of 4 KiB, 2 MiB and 1 GiB. On `pc`
+ * the CPU walks them; on `hosted` they are the record of what the host has been told to map.
  *
  * Entries are reached through the direct map. Bits that the CPU ignores carry what it cannot know:
  * in an entry that names a table, the number of entries in use there (so that an empty table is
  * freed at once); in a leaf, whether the page is mapped but forbidden, or being unmapped. */
-#include "instance/platform/pc/pc.h"
+#include "instance/arch/x86/paging.h"
 
 #include "instance/log.h"
 #include "instance/mm/frames.h"
+#include "instance/spinlock.h"
 
 #include <errno.h>
+#include <platform/paging.h> /* of the platform that the kernel is compiled for */
 
 #define PRESENT UINT64_C(1)
 #define WRITABLE (UINT64_C(1) << 1)
@@ -26,6 +29,7 @@
 #define LEVELS 4
 #define KERNEL_HALF UINT64_C(0x800000000000)
 
+uint64_t paging_root;
 static struct spinlock paging_lock;
 
 static uint64_t *table_of(uint64_t entry)
@@ -63,7 +67,7 @@ static uint64_t leaf_entry(uint64_t physical, unsigned protection, int level)
 
 static uint64_t *root(void)
 {
-    return table_of(pc_handover->page_table);
+    return table_of(paging_root);
 }
 
 /* The program's half: tables there are counted and freed. The kernel's half was begun by the
@@ -203,7 +207,54 @@ int platform_map(uintptr_t virtual, uint64_t physical, uint64_t length, unsigned
         physical += span(level);
     }
     spin_unlock_irq(&paging_lock, saved);
+    int error = paging_host_map(start, physical - (end - start), end - start, protection);
+    if (error) {
+        platform_unmap(start, end - start, NULL, NULL);
+        return error;
+    }
     return 0;
+}
+
+static unsigned protection_of(uint64_t entry)
+{
+    if (!(entry & PRESENT))
+        return 0;
+    return PLATFORM_READ | (entry & WRITABLE ? PLATFORM_WRITE : 0u) |
+           (entry & NO_EXECUTE ? 0u : PLATFORM_EXECUTE);
+}
+
+/* Tells the host the protection of each run of leaves in [virtual, end): this one, or, with
+ * PROTECTION_OF_TABLE, what the table says. 0 or -ENOMEM. The lock is held. */
+#define PROTECTION_OF_TABLE UINT32_MAX
+static int host_protect(uintptr_t virtual, uintptr_t end, unsigned protection)
+{
+    uintptr_t run = virtual;
+    unsigned run_protection = 0;
+    int error = 0;
+    while (virtual < end) {
+        int level;
+        uint64_t *parent, gap;
+        const uint64_t *entry = find_leaf(virtual, &level, &parent, &gap);
+        unsigned wanted = protection;
+        if (entry) {
+            gap = span(level) - (virtual & (span(level) - 1));
+            if (protection == PROTECTION_OF_TABLE)
+                wanted = protection_of(*entry);
+        }
+        if (run < virtual && (!entry || wanted != run_protection)) {
+            error = paging_host_protect(run, virtual - run, run_protection);
+            if (error)
+                return error;
+            run = virtual;
+        }
+        virtual += gap;
+        if (!entry)
+            run = virtual;
+        run_protection = wanted;
+    }
+    if (run < end)
+        error = paging_host_protect(run, end - run, run_protection);
+    return error;
 }
 
 /* Marks the leaves in the range as dying: nobody gets a new translation, the address stays
@@ -265,6 +316,10 @@ int platform_unmap(uintptr_t virtual, uint64_t length, platform_release_t releas
         spin_unlock_irq(&paging_lock, saved);
         return -ENOMEM;
     }
+    if (paging_host_unmap(virtual, length)) {
+        spin_unlock_irq(&paging_lock, saved);
+        return -ENOMEM;
+    }
     bool any = mark_dying(virtual, end);
     spin_unlock_irq(&paging_lock, saved);
     if (!any)
@@ -281,6 +336,11 @@ int platform_protect(uintptr_t virtual, uint64_t length, unsigned protection)
     uintptr_t at = virtual, end = virtual + length;
     uint64_t saved = spin_lock_irq(&paging_lock);
     if (split_at(virtual) || split_at(end)) {
+        spin_unlock_irq(&paging_lock, saved);
+        return -ENOMEM;
+    }
+    if (PAGING_HOST && host_protect(virtual, end, protection)) {
+        host_protect(virtual, end, PROTECTION_OF_TABLE); /* as it was: needs no more than it had */
         spin_unlock_irq(&paging_lock, saved);
         return -ENOMEM;
     }
@@ -312,11 +372,7 @@ uint64_t platform_lookup(uintptr_t virtual, unsigned *protection)
     spin_unlock_irq(&paging_lock, saved);
     if (!entry || entry & SOFT_DYING)
         return UINT64_MAX;
-    if (protection) {
-        *protection = 0;
-        if (entry & PRESENT)
-            *protection = PLATFORM_READ | (entry & WRITABLE ? PLATFORM_WRITE : 0u) |
-                          (entry & NO_EXECUTE ? 0u : PLATFORM_EXECUTE);
-    }
+    if (protection)
+        *protection = protection_of(entry);
     return (entry & ADDRESS & ~(span(level) - 1)) + (virtual & (span(level) - 1));
 }

@@ -1,0 +1,25 @@
+/* Where things lie in an instance's address space on `hosted`, as far as code above the platform
+ * has to know; abi/hosted.h has the map. Each platform has a file of this name. */
+#ifndef PLATFORM_LAYOUT_H
+#define PLATFORM_LAYOUT_H
+
+#include "abi/hosted.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* First address behind the program's. */
+#define PROGRAM_TOP HOSTED_PROGRAM_TOP
+/* Kernel stacks lie from here on. */
+#define PLATFORM_STACK_BASE HOSTED_STACK_BASE
+
+/* Is `address` (of an instruction) the kernel's? All that is not belongs to the program, also what
+ * the host has put into the address space (its vDSO). */
+static inline bool platform_is_kernel(uintptr_t address)
+{
+    extern const char kernel_text_start[], kernel_text_end[];
+    return address - (uintptr_t)kernel_text_start <
+           (uintptr_t)kernel_text_end - (uintptr_t)kernel_text_start;
+}
+
+#endif

@@ -1,0 +1,229 @@
+/* Platform hosted alone: hostile programs stay in their instance, instances that are killed or
+ * stopped are reported, and hosts that lack something get a clear word. */
+#include "tests/machine/harness.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STATUS_SIGSYS 159 /* killed by the sandbox */
+
+static struct outcome run_escape(const char *way, int status)
+{
+    struct command command = atoll_run("hosted");
+    size_t length;
+
+    command_add(&command, "-n", "hostile", program_path("escape"), way, ":", NULL);
+    command_add(&command, "-n", "neighbour", program_path("linger"), "busy", "1", NULL);
+    struct outcome outcome = run_expecting(&command, status);
+    expect_text(output_of(&outcome, "neighbour", &length), "gone\n", &outcome);
+    return outcome;
+}
+
+Test(hosted, host_calls_by_number_are_the_instances_own, .timeout = 300)
+{
+    struct outcome outcome = run_escape("numbers", 0);
+
+    expect_text(outcome.out, "most numbers are unknown", &outcome);
+}
+
+Test(hosted, calls_from_the_kernels_text_are_filtered, .timeout = 300)
+{
+    static const char *const ways[] = {"open", "anonymous", "private", "fork",
+                                       "kill", "upgrade",   "remap",   "write"};
+
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct outcome outcome = run_escape(ways[i], STATUS_SIGSYS);
+
+        cr_expect_not(has_text(outcome.out, "came back"), "%s came back", ways[i]);
+        expect_text(outcome.err, "sandbox forbids", &outcome);
+    }
+}
+
+/* Every number, many instances at a time: killed, or one of the few that the platform uses. */
+Test(hosted, every_host_call_from_the_kernels_text, .timeout = 300)
+{
+    static char names[500][24], numbers[500][12];
+    unsigned killed = 0, returned = 0;
+
+    for (unsigned from = 0; from < 480; from += 24) {
+        struct command command = atoll_run("hosted");
+
+        for (unsigned i = from; i < from + 24; i++) {
+            snprintf(names[i], sizeof(names[i]), "call%u", i);
+            snprintf(numbers[i], sizeof(numbers[i]), "%u", i);
+            command_add(&command, "-m", "4M", "-n", names[i], program_path("escape-musl"), "number",
+                        numbers[i], i + 1 < from + 24 ? ":" : NULL, NULL);
+        }
+        struct outcome outcome = run_command(&command, NULL);
+        for (const char *at = outcome.err; (at = strstr(at, "sandbox forbids")); at++)
+            killed++;
+        for (const char *at = outcome.out; (at = strstr(at, "came back")); at++)
+            returned++;
+    }
+    /* Each that is killed is said at once and in the summary. What ends or replaces the thread
+     * neither returns nor is killed: exit, exit_group, rt_sigreturn. */
+    cr_expect_geq(killed / 2, 460, "%u were killed", killed / 2);
+    cr_expect_leq(returned, 12, "%u came back", returned);
+}
+
+Test(hosted, int80_is_a_fault, .timeout = 300)
+{
+    struct outcome outcome = run_escape("legacy", 139);
+
+    expect_text(outcome.err, "SIGSEGV", &outcome);
+}
+
+Test(hosted, other_sections_cannot_be_written, .timeout = 300)
+{
+    struct outcome outcome = run_escape("lagoon", 0);
+
+    expect_text(outcome.out, "the lagoon is read-only", &outcome);
+}
+
+Test(hosted, spoilt_doorbells_are_only_noise, .timeout = 300)
+{
+    run_escape("doorbells", 0);
+}
+
+/* Whatever becomes of the instance: the others and the proxy do not notice. */
+Test(hosted, overwritten_kernel_hurts_nobody_else, .timeout = 300)
+{
+    struct command command = atoll_run("hosted");
+    size_t length;
+
+    command_add(&command, "--timeout", "5", "-n", "hostile", program_path("escape"), "overwrite",
+                ":", "-n", "neighbour", program_path("linger"), "busy", "1", NULL);
+    struct outcome outcome = run_command(&command, NULL);
+    cr_expect_neq(outcome.status, 0);
+    expect_text(output_of(&outcome, "neighbour", &length), "gone\n", &outcome);
+}
+
+Test(hosted, jumps_into_the_kernel_hurt_nobody_else, .timeout = 300)
+{
+    static char steps[20][16], names[20][16];
+    struct command command = atoll_run("hosted");
+    size_t length;
+
+    command_add(&command, "--timeout", "6", NULL);
+    for (int i = 0; i < 20; i++) {
+        snprintf(steps[i], sizeof(steps[i]), "%d", i * 4099);
+        snprintf(names[i], sizeof(names[i]), "jump%d", i);
+        command_add(&command, "-n", names[i], program_path("escape-musl"), "jump", steps[i], ":",
+                    NULL);
+    }
+    command_add(&command, "-n", "neighbour", program_path("linger"), "busy", "1", NULL);
+    struct outcome outcome = run_command(&command, NULL);
+    expect_text(output_of(&outcome, "neighbour", &length), "gone\n", &outcome);
+}
+
+/* --- Processes -------------------------------------------------------------------------------- */
+
+static struct child start_two(int *left)
+{
+    struct command command = atoll_run("hosted");
+
+    command_add(&command, "-n", "left", program_path("linger"), "forever", ":", NULL);
+    command_add(&command, "-n", "right", program_path("linger"), "busy", "2", NULL);
+    struct child child = child_start(&command, NULL);
+    child_wait_for(&child, "here, forever", 20);
+    child_wait_for(&child, "here, busy", 20);
+    *left = find_descendant("atoll:left");
+    cr_assert_neq(*left, 0, "no process named atoll:left");
+    return child;
+}
+
+Test(hosted, killed_instance_is_reported, .timeout = 300)
+{
+    int left;
+    struct child child = start_two(&left);
+    size_t length;
+
+    kill(left, SIGKILL);
+    struct outcome outcome = child_finish(&child, 20);
+    cr_expect_eq(outcome.status, 137, "status %d", outcome.status);
+    expect_text(outcome.err, "instance left is lost", &outcome);
+    expect_text(output_of(&outcome, "right", &length), "gone\n", &outcome);
+    check_nothing_left("kill -9 of an instance");
+}
+
+Test(hosted, stopped_instance_is_reported, .timeout = 300)
+{
+    int left;
+    struct child child = start_two(&left);
+
+    kill(left, SIGSTOP);
+    child_wait_for(&child, "instance left has been stopped by SIGSTOP", 10);
+    kill(left, SIGCONT);
+    child_wait_for(&child, "instance left goes on", 10);
+    kill(left, SIGSTOP);
+    kill(child.process, SIGTERM); /* a stopped instance does not keep the machine */
+    struct outcome outcome = child_finish(&child, 20);
+    cr_expect_not(outcome.timed_out);
+    check_nothing_left("SIGSTOP of an instance");
+}
+
+Test(hosted, sixty_four_instances, .timeout = 300)
+{
+    static char names[64][8];
+    struct command command = atoll_run("hosted");
+    size_t length;
+
+    for (int i = 0; i < 60; i++) { /* as many words as a command may have here */
+        snprintf(names[i], sizeof(names[i]), "i%d", i);
+        command_add(&command, "-n", names[i], app_path("hello-musl"), i + 1 < 60 ? ":" : NULL,
+                    NULL);
+    }
+    struct outcome outcome = run_expecting(&command, 0);
+    for (int i = 0; i < 60; i++)
+        expect_text(output_of(&outcome, names[i], &length), "Hello, world!", &outcome);
+    cr_expect_lt(outcome.seconds, 10);
+}
+
+Test(hosted, more_cores_than_the_host_has, .timeout = 300)
+{
+    struct command command = atoll_run("hosted");
+
+    command_add(&command, "-c", "8", "-m", "128M", program_path("threads"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    expect_text(outcome.out, "150 threads", &outcome);
+}
+
+Test(hosted, gdb_line, .timeout = 300)
+{
+    struct command command = atoll_run("hosted");
+
+    command_add(&command, "--gdb", app_path("hello"), NULL);
+    struct child child = child_start(&command, NULL);
+    child_wait_for(&child, "gdb -p ", 20);
+    kill(child.process, SIGINT);
+    struct outcome outcome = child_finish(&child, 20);
+    cr_expect_not(outcome.timed_out);
+    cr_expect_not(has_text(outcome.out, "Hello"), "it did not wait");
+    check_nothing_left("--gdb");
+}
+
+/* --- Hosts ------------------------------------------------------------------------------------ */
+
+static void expect_word(const char *lack, const char *text)
+{
+    struct command command = {.count = 0};
+
+    command_add(&command, program_path("without"), lack, atoll_path(), "run", "--platform",
+                "hosted", app_path("hello"), NULL);
+    struct outcome outcome = run_command(&command, NULL);
+    cr_expect_neq(outcome.status, 0, "%s", lack);
+    cr_expect_neq(outcome.status, 99, "%s", lack);
+    expect_text(outcome.err, text, &outcome);
+    cr_expect_not(has_text(outcome.out, "Hello"));
+}
+
+Test(hosted, hosts_that_lack_something, .timeout = 300)
+{
+    expect_word("seccomp", "seccomp");
+    expect_word("timers", "timer");
+    expect_word("files:16", "limit");
+    expect_word("space:30000000", "cannot");
+}
