@@ -15,12 +15,18 @@
 #define APIC_MEMORY UINT64_C(0xfee00000)
 
 #define REGISTER_ID 0x20
+#define REGISTER_END_OF_INTERRUPT 0xb0
+#define REGISTER_SPURIOUS 0xf0
 #define REGISTER_COMMAND_LOW 0x300
 #define REGISTER_COMMAND_HIGH 0x310
 #define REGISTER_TIMER 0x320
 #define REGISTER_TIMER_INITIAL 0x380
 #define REGISTER_TIMER_CURRENT 0x390
 #define REGISTER_TIMER_DIVIDE 0x3e0
+#define SPURIOUS_ENABLE (1 << 8)
+#define NAP_VECTOR 0x2f /* low four bits set: also fit for the spurious vector of old APICs */
+#define CODE_SEGMENT 0x08
+#define GATE_INTERRUPT 0x8e00 /* present, ring 0, interrupts off at entry */
 #define COMMAND_PENDING (1 << 12)
 #define TIMER_MASKED (1 << 16)
 #define DIVIDE_BY_1 0x0b
@@ -92,6 +98,35 @@ uint64_t apic_timer_hz(uint64_t tsc_hz)
     if (!ticks || ticks == UINT32_MAX)
         loader_fail("the local APIC's timer does not count");
     return scale_u64(ticks, tsc_hz, tsc);
+}
+
+struct gate { /* Intel SDM 3A, 6.14.1 */
+    uint16_t offset_low, selector, type, offset_middle;
+    uint32_t offset_high, reserved;
+};
+
+void apic_nap(uint32_t microseconds)
+{
+    static struct gate gates[NAP_VECTOR + 1];
+    uint64_t handler = (uint64_t)loader_interrupt;
+    gates[NAP_VECTOR] = (struct gate){.offset_low = (uint16_t)handler,
+                                      .selector = CODE_SEGMENT,
+                                      .type = GATE_INTERRUPT,
+                                      .offset_middle = (uint16_t)(handler >> 16),
+                                      .offset_high = (uint32_t)(handler >> 32)};
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) table = {sizeof gates - 1, (uint64_t)gates};
+    __asm__ volatile("lidt %0" ::"m"(table));
+
+    apic_write(REGISTER_SPURIOUS, SPURIOUS_ENABLE | NAP_VECTOR);
+    apic_write(REGISTER_TIMER, NAP_VECTOR);
+    apic_write(REGISTER_TIMER_INITIAL,
+               (uint32_t)scale_u64(microseconds, loader.clock.apic_timer_hz, 1000000) + 1);
+    __asm__ volatile("sti; hlt; cli" ::: "memory"); /* STI takes effect behind HLT's start */
+    apic_write(REGISTER_TIMER, TIMER_MASKED | NAP_VECTOR);
+    apic_write(REGISTER_END_OF_INTERRUPT, 0);
 }
 
 void apic_send(uint32_t apic_id, uint32_t command)

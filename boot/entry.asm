@@ -76,6 +76,11 @@ bits 64
     xor ebp, ebp
     call loader_main                    ; never returns
 
+; The one interrupt that the loader takes, to end a nap (apic.c): it has woken the core, that is all.
+global loader_interrupt
+loader_interrupt:
+    iretq
+
 section .rodata
 align 8
 gdt:

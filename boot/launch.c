@@ -10,6 +10,7 @@
 #define COMMAND_INIT 0x4500    /* INIT, level assert */
 #define COMMAND_STARTUP 0x4600 /* startup, level assert; low byte: page number of the entry */
 #define SECOND_STARTUP_US 1000 /* a core that slept through the first gets another */
+#define NAP_US 50              /* the host may need this core's time for the cores that come up */
 #define ANSWER_US 5000000 /* for the next to answer: a busy host may take seconds to run a vCPU */
 
 extern const uint8_t launcher_start[], launcher_end[];
@@ -96,7 +97,7 @@ void launch_wait(void)
                 waiting = still;
                 progress = now;
             }
-            __builtin_ia32_pause();
+            apic_nap(NAP_US);
         }
     }
 }

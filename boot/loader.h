@@ -91,8 +91,10 @@ void pci_ring_proxy(void);
 
 /* apic.c: the boot core's local APIC. */
 void apic_init(void);
-void apic_timer_begin(void);                        /* starts the calibration run */
-uint64_t apic_timer_hz(uint64_t tsc_hz);            /* ends it */
+void apic_timer_begin(void);             /* starts the calibration run */
+uint64_t apic_timer_hz(uint64_t tsc_hz); /* ends it */
+void apic_nap(uint32_t microseconds);    /* halts for about that long; after apic_timer_hz */
+void loader_interrupt(void);             /* entry.asm */
 void apic_send(uint32_t apic_id, uint32_t command); /* waits until it is delivered, bounded */
 
 /* launch.c: the launcher's pages, and starting a core through them. */

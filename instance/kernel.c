@@ -87,6 +87,7 @@ static void memory_init(const struct handover *handover, uint64_t used_end)
 static void secondary_core(struct core *core)
 {
     sched_core_online(core);
+    platform_core_kick(&cores[0]); /* which waits in platform_cores_start */
     schedule_idle_loop();
 }
 

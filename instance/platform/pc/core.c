@@ -12,6 +12,7 @@
 #define STARTUP_PAGE (LAUNCH_PHYSICAL >> 12)
 #define SECOND_STARTUP_NS UINT64_C(1000000) /* INIT-SIPI-SIPI: a core that missed the first */
 #define BOOT_ROOM 256                       /* bytes at the top of a stack */
+#define START_LOOK_NS UINT64_C(500000)
 #define START_LIMIT_NS UINT64_C(5000000000)
 #define STOP_GENTLE_NS UINT64_C(1000000000) /* then by NMI */
 #define STOP_LIMIT_NS UINT64_C(2000000000)
@@ -71,7 +72,13 @@ unsigned platform_cores_start(void (*entry)(struct core *core))
                 failed++;
                 break;
             }
-            platform_relax();
+            /* Halted, not spinning: the host may need this core's time for the one that comes up,
+             * which kicks this one when it is there. */
+            uint64_t saved = interrupts_disable();
+            platform_timer_arm(platform_monotonic_ns() + START_LOOK_NS);
+            if (!atomic_load_explicit(&core->shared.online, memory_order_acquire))
+                platform_core_idle();
+            interrupts_restore(saved);
         }
     }
     return failed;
