@@ -75,30 +75,35 @@ static size_t count_waiting(void)
     return count;
 }
 
-void launch_wait(void)
+void launch_wait(bool patient)
 {
     uint64_t begin = __builtin_ia32_rdtsc(), per_us = loader.clock.tsc_hz / 1000000;
     uint64_t progress = begin; /* when the last core was seen to have answered */
     size_t waiting = started_count;
-    for (size_t i = 0; i < started_count; i++) {
-        const struct started *core = &started[i];
-        bool again = false;
-        while (is_waiting(core)) {
-            uint64_t now = __builtin_ia32_rdtsc();
-            if ((now - begin) / per_us > SECOND_STARTUP_US && !again) {
-                apic_send(core->apic_id, COMMAND_STARTUP | (uint32_t)(LAUNCH_PHYSICAL >> 12));
-                again = true;
-            }
-            if ((now - progress) / per_us > ANSWER_US) {
-                size_t still = count_waiting();
-                if (still == waiting)
-                    loader_fail("core %u (APIC id %u) of instance %s did not come up in %u s",
-                                core->machine_core, core->apic_id, core->name, ANSWER_US / 1000000);
-                waiting = still;
-                progress = now;
-            }
-            apic_nap(NAP_US);
+    bool again = false;
+    for (;;) {
+        size_t still = count_waiting();
+        uint64_t now = __builtin_ia32_rdtsc();
+        if (!still)
+            return;
+        if (still < waiting)
+            progress = now;
+        waiting = still;
+        if (!again && (!patient || (now - begin) / per_us > SECOND_STARTUP_US)) {
+            again = true;
+            for (size_t i = 0; i < started_count; i++)
+                if (is_waiting(&started[i]))
+                    apic_send(started[i].apic_id,
+                              COMMAND_STARTUP | (uint32_t)(LAUNCH_PHYSICAL >> 12));
+            if (!patient)
+                return;
         }
+        for (size_t i = 0; i < started_count && (now - progress) / per_us > ANSWER_US; i++)
+            if (is_waiting(&started[i]))
+                loader_fail("core %u (APIC id %u) of instance %s did not come up in %u s",
+                            started[i].machine_core, started[i].apic_id, started[i].name,
+                            ANSWER_US / 1000000);
+        apic_nap(NAP_US);
     }
 }
 

@@ -101,9 +101,11 @@ void apic_send(uint32_t apic_id, uint32_t command); /* waits until it is deliver
 void launch_init(void);
 void launch_core(uint32_t apic_id, uint64_t page_table, uint64_t stack, uint64_t entry,
                  uint64_t argument, const char *name, uint32_t machine_core);
-/* Waits until the cores started so far have taken their slots; sends a second startup interrupt to
- * those that have not; fails by name. */
-void launch_wait(void);
+/* If `patient`: waits until the cores started so far have taken their slots, sends a second startup
+ * interrupt to those that have not after a millisecond, and fails by name in the end. If not: sends
+ * the second one at once (a core that runs ignores it) and leaves the rest to the proxy, which
+ * misses the instances' signs of life and names them. */
+void launch_wait(bool patient);
 /* The boot core itself takes that way, without an interrupt. */
 noreturn void launch_self(uint64_t page_table, uint64_t stack, uint64_t entry, uint64_t argument);
 noreturn void launch_park(void);

@@ -37,7 +37,7 @@ noreturn void loader_main(uint64_t start_info, uint64_t tsc)
             launch_core(p->apic_id, p->page_table, p->stack, p->entry, p->argument, p->name,
                         p->machine_core);
     }
-    launch_wait();
+    launch_wait(!own); /* this core is needed too, and the host may be short of them */
     uint64_t now =
         loader.clock.monotonic_ns +
         scale_u64(__builtin_ia32_rdtsc() - loader.clock.tsc_base, 1000000000, loader.clock.tsc_hz);

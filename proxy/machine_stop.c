@@ -122,9 +122,9 @@ static void start_limit_expired(void *context)
         if (instance->seen || instance->over)
             continue;
         machine_say(run,
-                    "instance %s has been launched but its kernel has said nothing for %u "
-                    "seconds",
-                    instance->result->config->name, seconds);
+                    "instance %s has been launched on core %u but its kernel has said nothing for "
+                    "%u seconds",
+                    instance->result->config->name, instance->result->config->cores[0], seconds);
         instance->result->fate = FATE_SILENT;
         machine_instance_over(instance);
     }
