@@ -70,7 +70,7 @@ void console_print(const char *text, ...)
 
 noreturn void loader_fail(const char *text, ...)
 {
-    char line[256];
+    char line[256] = {0}; /* all of it is copied for the proxy to read */
     va_list arguments;
     va_start(arguments, text);
     format(line, sizeof line, text, arguments);

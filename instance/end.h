@@ -4,8 +4,8 @@
 
 #include <stdnoreturn.h>
 
-/* The program could not be started (a negative errno value, the reason logged): as a shell says it, the
- * instance exits with status 126. */
+/* The program could not be started (a negative errno value, the reason logged): as a shell says it,
+ * the instance exits with status 126. */
 noreturn void kernel_refuse(int error);
 
 #endif

@@ -21,6 +21,7 @@ int space_init(void)
 {
     user_init();
     space = (struct space){0};
+    sleep_lock_init(&space.lock);
     return 0;
 }
 
@@ -260,7 +261,7 @@ void space_visit(bool (*visit)(const struct space_area *area, void *context), vo
     /* One area at a time is copied out, so that `visit` may do as it likes. */
     uint64_t address = 0;
     for (;;) {
-        spin_lock(&space.lock);
+        sleep_lock_take(&space.lock);
         const struct area *area = area_tree_find(&space.areas, address);
         struct space_area copy = {0};
         if (area)
@@ -272,7 +273,7 @@ void space_visit(bool (*visit)(const struct space_area *area, void *context), vo
                 .offset = area->offset,
                 .name = area->name,
             };
-        spin_unlock(&space.lock);
+        sleep_lock_release(&space.lock);
         if (!copy.end || !visit(&copy, context))
             return;
         address = copy.end;

@@ -1,7 +1,8 @@
 /* The program's address space: areas (mmap, brk, the ELF's segments, stack), demand paging,
- * protection. One per instance. All calls may be made from any thread; none may be made with a
- * spinlock held or from an interrupt. Addresses and lengths are bytes; protections are Linux's
- * PROT_*, flags MAP_*. Errors are negative errno values, as Linux gives them for the same call. */
+ * protection. One per instance. All calls may be made from any thread and may sleep; none may be
+ * made with a spinlock held, from an interrupt, or between thread_prepare_wait and thread_wait.
+ * Addresses and lengths are bytes; protections are Linux's PROT_*, flags MAP_*. Errors are negative
+ * errno values, as Linux gives them for the same call. */
 #ifndef INSTANCE_MM_SPACE_H
 #define INSTANCE_MM_SPACE_H
 

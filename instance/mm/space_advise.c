@@ -88,7 +88,7 @@ static int advise_locked(uint64_t start, uint64_t end, int advice)
 static int advise_populate(uint64_t start, uint64_t end, bool write)
 {
     int needed = write ? PROT_WRITE : PROT_READ, error = 0;
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     const struct area *area = area_tree_find(&space.areas, start);
     uint64_t at = start;
     while (!error && at < end) {
@@ -101,7 +101,7 @@ static int advise_populate(uint64_t start, uint64_t end, bool write)
             area = area_tree_next(area);
         }
     }
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     if (!error && space_populate(start, end - start, write ? SPACE_FAULT_WRITE : SPACE_FAULT_READ))
         error = -ENOMEM;
     return error;
@@ -149,9 +149,9 @@ int space_advise(uint64_t address, uint64_t length, int advice)
         return advise_populate(address, end, false);
     if (advice == MADV_POPULATE_WRITE)
         return advise_populate(address, end, true);
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     int error = advise_locked(address, end, advice);
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     return error;
 }
 
@@ -164,10 +164,10 @@ int space_mincore(uint64_t address, uint64_t length, uint8_t *vector)
         return -ENOMEM;
     if (!length)
         return 0;
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     bool covered = space_is_covered(address, end);
     for (uint64_t page = address; covered && page < end; page += PAGE_SIZE)
         *vector++ = platform_lookup(page, NULL) != UINT64_MAX;
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     return covered ? 0 : -ENOMEM;
 }

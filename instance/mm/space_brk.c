@@ -10,9 +10,9 @@ static const char heap_name[] = "[heap]";
 
 void space_set_brk_start(uint64_t address)
 {
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     space.brk_start = space.brk = address;
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
 }
 
 /* Makes [start, end) part of the heap; both are page borders. */
@@ -35,7 +35,7 @@ static bool grow(uint64_t start, uint64_t end)
 
 uint64_t space_brk(uint64_t address)
 {
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     uint64_t old_end = page_up(space.brk), new_end = page_up(address);
     bool grown = false;
     if (space.brk_start && address >= space.brk_start && address < PROGRAM_TOP) {
@@ -47,7 +47,7 @@ uint64_t space_brk(uint64_t address)
     }
     uint64_t result = space.brk;
     grown = grown && space.lock_future;
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     if (grown)
         space_populate(old_end, new_end - old_end, SPACE_FAULT_WRITE);
     return result;

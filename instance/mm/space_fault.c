@@ -207,10 +207,10 @@ static int install(const struct plan *plan, uint64_t physical)
 static int try_fault(uint64_t page, unsigned access, unsigned *order_limit, uint64_t *present_end)
 {
     struct plan plan, again;
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     uint64_t changes = space.changes;
     int result = examine(page, access, *order_limit, &plan, present_end);
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     if (result <= 0)
         return result;
 
@@ -223,14 +223,14 @@ static int try_fault(uint64_t page, unsigned access, unsigned *order_limit, uint
     }
     fill(&plan, frame);
 
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     if (space.changes != changes) {
         result = examine(page, access, *order_limit, &again, present_end);
         if (result == 1 && !is_same_plan(&plan, &again))
             result = 2;
     }
     int error = result == 1 ? install(&plan, frame) : 0;
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     if (result == 1 && !error)
         return 0;
     frame_free(frame, plan.order, FRAME_PROGRAM);

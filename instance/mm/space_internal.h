@@ -6,17 +6,19 @@
 
 #include "instance/mm/area_tree.h"
 #include "instance/mm/frames.h"
-#include "instance/spinlock.h"
+#include "instance/mm/sleep_lock.h"
 
 /* Partitions below this are poor: no 2 MiB page unless the program asks for it. */
 #define SPACE_AMPLE_MEMORY (UINT64_C(64) << 20)
 
 enum area_advice { ADVICE_HUGE = 1, ADVICE_NO_HUGE = 2 };
 
-/* All of it is under `lock`, which is taken with interrupts on and never while one touches the
- * program's memory, clears or copies a page. */
+/* All of it is under `lock`, which is never held while one touches the program's memory, clears or
+ * copies a page. It is no spinlock because unmapping waits until all cores have dropped their
+ * translations: cores that spun here meanwhile would have to be waited for as well, and where there
+ * are fewer host cores than cores they would even take the others' turn. */
 struct space {
-    struct spinlock lock;
+    struct sleep_lock lock;
     struct area_tree areas;
     uint64_t brk_start, brk; /* the break: bytes, not pages; 0: not set up yet */
 

@@ -42,16 +42,16 @@ static int bring_in(uint64_t start, uint64_t end)
 {
     struct stretch stretch;
     uint64_t missing = 0;
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     for (uint64_t at = start; next_stretch(at, end, &stretch); at = stretch.end)
         missing += stretch.missing;
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     if (missing > frame_bytes_free())
         return -ENOMEM;
     for (uint64_t at = start;; at = stretch.end) {
-        spin_lock(&space.lock);
+        sleep_lock_take(&space.lock);
         bool more = next_stretch(at, end, &stretch);
-        spin_unlock(&space.lock);
+        sleep_lock_release(&space.lock);
         if (!more)
             return 0;
         int error = space_populate(stretch.start, stretch.end - stretch.start, stretch.access);
@@ -64,9 +64,9 @@ bool space_is_mapped(uint64_t address, uint64_t length)
 {
     if (address > PROGRAM_TOP || length > PROGRAM_TOP - address)
         return false;
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     bool covered = !length || space_is_covered(page_down(address), page_up(address + length));
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     return covered;
 }
 
@@ -81,9 +81,9 @@ int space_lock(uint64_t address, uint64_t length)
 
 int space_lock_all(int flags)
 {
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     space.lock_future = (flags & MCL_FUTURE) && !(flags & MCL_ONFAULT);
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     if (!(flags & MCL_CURRENT) || (flags & MCL_ONFAULT))
         return 0;
     return bring_in(PROGRAM_FLOOR, PROGRAM_TOP);

@@ -37,9 +37,9 @@ int space_unmap(uint64_t address, uint64_t length)
     uint64_t end;
     if (!length || space_check_range(address, length, &end))
         return -EINVAL;
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     int error = space_unmap_locked(address, end);
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     return error;
 }
 
@@ -151,10 +151,10 @@ int64_t space_map(uint64_t address, uint64_t length, int protection, int flags,
     if (error)
         return error;
     protection &= PROT_READ | PROT_WRITE | PROT_EXEC;
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     int64_t result = map_locked(address, length, protection, flags, source, offset, name);
     bool fill = space.lock_future;
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     if (result < 0)
         return result;
     if ((fill || (flags & (MAP_POPULATE | MAP_LOCKED))) && protection) {

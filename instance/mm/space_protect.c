@@ -112,8 +112,8 @@ int space_protect(uint64_t address, uint64_t length, int protection)
         return -ENOMEM;
     if (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
         return -EINVAL;
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     int error = protect_locked(address, end, protection & (PROT_READ | PROT_WRITE | PROT_EXEC));
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     return error;
 }

@@ -203,10 +203,10 @@ int64_t space_remap(uint64_t address, uint64_t old_length, uint64_t new_length, 
         if (new_address < remap.old_end && address < new_address + remap.new_length)
             return -EINVAL; /* the two overlap */
     }
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     int64_t result = remap_locked(&remap);
     bool fill = result >= 0 && space.lock_future;
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     if (fill)
         space_populate((uint64_t)result, remap.new_length, SPACE_FAULT_READ);
     return result;

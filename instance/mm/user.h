@@ -1,7 +1,7 @@
 /* Reading and writing the program's memory from a system call. Each checks that the range lies in
  * the program's half, touches it page by page so that demand paging works, and returns -EFAULT
- * where the program itself would have faulted. Interrupts on, no spinlock held (except the _nofault
- * form). */
+ * where the program itself would have faulted. They may sleep, as space.h says; the _nofault forms
+ * do not. */
 #ifndef INSTANCE_MM_USER_H
 #define INSTANCE_MM_USER_H
 

@@ -16,7 +16,8 @@ static void report(const struct place *place, const char *what)
           place->column);
 }
 
-/* Each begins with the place and is called with one to three further words, which are not looked at. */
+/* Each begins with the place and is called with one to three further words, which are not looked
+ * at. */
 #define HANDLER(name, what)                                                                        \
     void __ubsan_handle_##name(const struct place *place);                                         \
     void __ubsan_handle_##name(const struct place *place)                                          \
