@@ -341,7 +341,7 @@ static int start_instance(struct hosted *hosted, struct hosted_instance *instanc
     }
     fcntl(console[0], F_SETFL, O_NONBLOCK);
     instance->console_fd = console[0];
-    descriptors[HOSTED_FD_PARTITION - HOSTED_FD_PARTITION] = fd;
+    descriptors[0] = fd; /* HOSTED_FD_PARTITION */
     descriptors[HOSTED_FD_LAGOON_WRITE - HOSTED_FD_PARTITION] = hosted->platform.host.lagoon->fd;
     descriptors[HOSTED_FD_LAGOON - HOSTED_FD_PARTITION] = hosted->lagoon;
     descriptors[HOSTED_FD_PROXY - HOSTED_FD_PARTITION] = hosted->doorbell;
