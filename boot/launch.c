@@ -10,7 +10,7 @@
 #define COMMAND_INIT 0x4500    /* INIT, level assert */
 #define COMMAND_STARTUP 0x4600 /* startup, level assert; low byte: page number of the entry */
 #define SECOND_STARTUP_US 1000 /* a core that slept through the first gets another */
-#define ANSWER_US 5000000      /* a host that is busy may take seconds to run a vCPU */
+#define ANSWER_US 5000000 /* for the next to answer: a busy host may take seconds to run a vCPU */
 
 extern const uint8_t launcher_start[], launcher_end[];
 extern const uint64_t launcher_page_table[];
@@ -59,24 +59,43 @@ void launch_core(uint32_t apic_id, uint64_t page_table, uint64_t stack, uint64_t
     apic_send(apic_id, COMMAND_STARTUP | (uint32_t)(LAUNCH_PHYSICAL >> 12));
 }
 
+/* A core leaves GO itself. It may be parked again before we look: a short program can be over while
+ * the host has not let this core run. */
+static bool is_waiting(const struct started *core)
+{
+    return atomic_load_explicit(&slot_of(core->apic_id)->state, memory_order_acquire) == LAUNCH_GO;
+}
+
+static size_t count_waiting(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < started_count; i++)
+        count += is_waiting(&started[i]);
+    return count;
+}
+
 void launch_wait(void)
 {
     uint64_t begin = __builtin_ia32_rdtsc(), per_us = loader.clock.tsc_hz / 1000000;
+    uint64_t progress = begin; /* when the last core was seen to have answered */
+    size_t waiting = started_count;
     for (size_t i = 0; i < started_count; i++) {
         const struct started *core = &started[i];
         bool again = false;
-        /* Only the core itself leaves GO. It may be parked again before we look: a short program
-         * can be over while the host has not let this core run. */
-        while (atomic_load_explicit(&slot_of(core->apic_id)->state, memory_order_acquire) ==
-               LAUNCH_GO) {
-            uint64_t waited = (__builtin_ia32_rdtsc() - begin) / per_us;
-            if (waited > SECOND_STARTUP_US && !again) {
+        while (is_waiting(core)) {
+            uint64_t now = __builtin_ia32_rdtsc();
+            if ((now - begin) / per_us > SECOND_STARTUP_US && !again) {
                 apic_send(core->apic_id, COMMAND_STARTUP | (uint32_t)(LAUNCH_PHYSICAL >> 12));
                 again = true;
             }
-            if (waited > ANSWER_US)
-                loader_fail("core %u (APIC id %u) of instance %s did not come up in %u s",
-                            core->machine_core, core->apic_id, core->name, ANSWER_US / 1000000);
+            if ((now - progress) / per_us > ANSWER_US) {
+                size_t still = count_waiting();
+                if (still == waiting)
+                    loader_fail("core %u (APIC id %u) of instance %s did not come up in %u s",
+                                core->machine_core, core->apic_id, core->name, ANSWER_US / 1000000);
+                waiting = still;
+                progress = now;
+            }
             __builtin_ia32_pause();
         }
     }

@@ -189,6 +189,13 @@ void place_take_inbox(struct core *core)
 /* --- Choosing a core ----------------------------------------------------------------------------
  */
 
+/* How many threads wait on a core, as far as others can see: what is in its inbox counts as one. */
+static uint32_t core_backlog(const struct core *core)
+{
+    return atomic_load_explicit(&core->shared.runnable, memory_order_relaxed) +
+           (atomic_load_explicit(&core->shared.inbox, memory_order_relaxed) != NULL);
+}
+
 /* The core for a thread that found none idle. The one it ran on last, for its cache is there; but a
  * new thread, and one more urgent than ordinary ones, goes where it waits least: to a core that
  * runs something less urgent, else to the shortest queue. */
@@ -205,14 +212,14 @@ static struct core *place_among_busy(const struct thread *thread, struct core *l
     uint32_t best_urgency = 0, best_length = UINT32_MAX;
     if (fits) {
         best_urgency = atomic_load_explicit(&last->shared.priority, memory_order_relaxed);
-        best_length = atomic_load_explicit(&last->shared.runnable, memory_order_relaxed);
+        best_length = core_backlog(last);
     }
     for (uint32_t index = 0; index < core_count; index++) {
         struct core *core = &cores[index];
         if (core == last || !core_takes(core, thread))
             continue;
         uint32_t urgency = atomic_load_explicit(&core->shared.priority, memory_order_relaxed);
-        uint32_t length = atomic_load_explicit(&core->shared.runnable, memory_order_relaxed);
+        uint32_t length = core_backlog(core);
         bool sooner = urgency > priority && urgency > best_urgency;
         bool shorter = best_urgency <= priority && length < best_length;
         if (best == NULL || sooner || shorter) {

@@ -93,7 +93,7 @@ static int futex_check(uint64_t address)
 {
     if (address % sizeof(uint32_t) != 0)
         return -EINVAL;
-    return user_range_ok(address, sizeof(uint32_t)) ? 0 : -EFAULT;
+    return address < PROGRAM_TOP ? 0 : -EFAULT; /* mapped or not is no matter for a wake-up */
 }
 
 /* Touches the word's page. 0: try again. */
@@ -404,6 +404,17 @@ static int64_t futex_call_wait(struct trap_frame *frame, unsigned command, bool 
     return command == FUTEX_WAIT ? -EINTR : -ERESTARTNOHAND;
 }
 
+/* Linux finds the key of a futex that is not private in the word's page, which so has to be there.
+ */
+static int futex_check_shared(int operation, uint64_t address)
+{
+    int error = futex_check(address);
+    uint32_t ignored;
+    if (error == 0 && ((unsigned)operation & FUTEX_PRIVATE_FLAG) == 0)
+        error = user_read(&ignored, address, sizeof(ignored));
+    return error;
+}
+
 int64_t sys_futex(struct trap_frame *frame)
 {
     uint64_t address = syscall_arg0(frame), other = syscall_arg4(frame);
@@ -415,6 +426,14 @@ int64_t sys_futex(struct trap_frame *frame)
 
     if (realtime && command != FUTEX_WAIT_BITSET)
         return -ENOSYS;
+    int error = 0;
+    if (command == FUTEX_WAKE || command == FUTEX_WAKE_BITSET || command == FUTEX_REQUEUE ||
+        command == FUTEX_CMP_REQUEUE || command == FUTEX_WAKE_OP)
+        error = futex_check_shared(operation, address);
+    if (error == 0 && (command == FUTEX_REQUEUE || command == FUTEX_CMP_REQUEUE))
+        error = futex_check_shared(operation, other);
+    if (error != 0)
+        return error;
     switch (command) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET:

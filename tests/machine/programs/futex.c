@@ -66,6 +66,15 @@ static void wake_until(atomic_uint *address, int operation, unsigned count, unsi
     }
 }
 
+/* Returns once `count` threads sleep on the word: a requeue of the word onto itself moves nobody,
+ * and says how many there are. */
+static void wait_for_sleepers(atomic_uint *address, long count)
+{
+    while (futex(address, FUTEX_REQUEUE | FUTEX_PRIVATE, 0, (void *)(uintptr_t)INT32_MAX, address,
+                 0) < count)
+        usleep(500);
+}
+
 int main(void)
 {
     pthread_t ids[4];
@@ -89,7 +98,7 @@ int main(void)
     atomic_store(&word, 0);
     for (int i = 0; i < 3; i++)
         pthread_create(&ids[i], NULL, wait_on_word, NULL);
-    usleep(20000);
+    wait_for_sleepers(&word, 3);
     atomic_store(&word, 1);
     futex(&word, FUTEX_WAKE | FUTEX_PRIVATE, INT32_MAX, NULL, NULL, 0);
     for (int i = 0; i < 3; i++)
@@ -99,7 +108,7 @@ int main(void)
     atomic_store(&word, 0);
     pthread_create(&ids[0], NULL, wait_on_word, (void *)(uintptr_t)2);
     pthread_create(&ids[1], NULL, wait_on_word, (void *)(uintptr_t)4);
-    usleep(20000);
+    wait_for_sleepers(&word, 2);
     printf("wake by bits that nobody has: %ld\n",
            futex(&word, FUTEX_WAKE_BITSET | FUTEX_PRIVATE, 9, NULL, NULL, 8));
     wake_until(&word, FUTEX_WAKE_BITSET | FUTEX_PRIVATE, 1, 2);
@@ -111,7 +120,7 @@ int main(void)
     /* Requeue: one wakes, the others move to the second word without waking. */
     for (int i = 0; i < 4; i++)
         pthread_create(&ids[i], NULL, wait_on_word, (void *)(uintptr_t)1);
-    usleep(50000);
+    wait_for_sleepers(&word, 4);
     printf("requeue, another value: %s\n",
            error_name(futex(&word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE, 1, (void *)100, &other, 7)));
     printf("requeue: %ld\n",

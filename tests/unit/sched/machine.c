@@ -258,14 +258,14 @@ int user_clear(uint64_t to, size_t length)
 }
 int user_read_u32_nofault(uint32_t *to, uint64_t from)
 {
-    if (memory_faults())
+    if (memory_faults() || !user_range_ok(from, sizeof(*to)))
         return -EFAULT;
     *to = __atomic_load_n((uint32_t *)from, __ATOMIC_SEQ_CST);
     return 0;
 }
 int user_cmpxchg_u32_nofault(uint64_t at, uint32_t expected, uint32_t desired, uint32_t *seen)
 {
-    if (memory_faults())
+    if (memory_faults() || !user_range_ok(at, sizeof(*seen)))
         return -EFAULT;
     *seen = expected;
     __atomic_compare_exchange_n((uint32_t *)at, seen, desired, false, __ATOMIC_SEQ_CST,

@@ -92,6 +92,9 @@ static void results_main(uintptr_t unused)
     cr_expect_eq(futex(&first_word, FUTEX_WAIT | FUTEX_CLOCK_REALTIME, 0, 0, NULL, 0), -ENOSYS);
     cr_expect_eq(futex(&first_word, FUTEX_LOCK_PI, 0, 0, NULL, 0), -ENOSYS);
     cr_expect_eq(futex(&first_word, FUTEX_WAKE, 1, 0, NULL, 0), 0);
+    cr_expect_eq(futex((void *)8, FUTEX_WAKE, 1, 0, NULL, 0), -EFAULT);
+    cr_expect_eq(futex((void *)8, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, 0, NULL, 0), 0);
+    cr_expect_eq(futex((void *)PROGRAM_TOP, FUTEX_WAKE, 1, 0, NULL, 0), -EFAULT);
 
     uint64_t start = platform_monotonic_ns();
     cr_expect_eq(futex(&first_word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, timeout, NULL, 0),

@@ -366,6 +366,55 @@ Test(threads, affinity_moves_sleepers)
     machine_run(herd_main, 1);
 }
 
+/* A real-time thread whose core runs a more urgent one goes to a core that does not. */
+static _Atomic bool urgent_ran, urgent_sleeps;
+static void urgent_thread(uintptr_t unused)
+{
+    (void)unused;
+    thread_prepare_wait(false);
+    atomic_store(&urgent_sleeps, true);
+    thread_wait(0);
+    atomic_store(&urgent_ran, true);
+}
+static void ordinary_thread(uintptr_t unused)
+{
+    (void)unused;
+    atomic_store(&steal_release, true);
+    while (!atomic_load(&urgent_ran))
+        machine_interrupts();
+}
+static void urgent_main(uintptr_t unused)
+{
+    (void)unused;
+    uint64_t here = 1, both = 3;
+    thread_set_affinity(thread_current(), &here, 1);
+    machine_interrupts();
+    struct thread *urgent = machine_spawn(urgent_thread, 0);
+    thread_set_policy(urgent, SCHED_FIFO, 20, 0);
+    thread_start(urgent); /* sleeps on this core */
+    while (!atomic_load(&urgent_sleeps))
+        machine_interrupts();
+    thread_set_affinity(urgent, &both, 1);
+    struct thread *ordinary = machine_spawn(ordinary_thread, 0);
+    uint64_t there = 2;
+    thread_set_affinity(ordinary, &there, 1);
+    thread_start(ordinary);
+    while (!atomic_load(&steal_release))
+        machine_interrupts();
+    thread_set_policy(thread_current(), SCHED_FIFO, 50, 0);
+    machine_interrupts();
+    thread_wake(urgent, 0);
+    while (!atomic_load(&urgent_ran)) /* it never gets this core */
+        machine_interrupts();
+    cr_assert_eq(core_self()->index, 0);
+}
+
+Test(threads, real_time_threads_find_the_less_urgent_core)
+{
+    machine_make(2);
+    machine_run(urgent_main, 0);
+}
+
 /* --- All at once ---------------------------------------------------------------------------------
  */
 
