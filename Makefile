@@ -28,6 +28,8 @@ KERNEL_CFLAGS := $(FREESTANDING) -mcmodel=kernel $(PC_INCLUDE)
 # The same kernel as a process: code that reaches all of itself relative to RIP, wherever it is linked.
 HOSTED_CFLAGS := $(filter-out -fno-pic -fno-pie,$(FREESTANDING)) -fpie -mcmodel=small \
         -Iinstance/platform/hosted/include -include platform/hidden.h
+# SANITIZE=1 (make test-sanitize): undefined behaviour in the hosted kernel is a panic.
+HOSTED_CFLAGS += $(if $(SANITIZE),-fsanitize=undefined)
 LOADER_CFLAGS := $(FREESTANDING) -mcmodel=small
 HOST_CFLAGS := $(COMMON) -D_GNU_SOURCE -fno-omit-frame-pointer
 PROXY_LIBS := -lelf -ldw -lyaml -lcjson -pthread -lm
@@ -41,7 +43,8 @@ COMMON_C := $(SHARED_C) $(wildcard abi/freestanding/*.c) $(wildcard instance/*.c
             instance/syscall/*.c instance/arch/x86/*.c)
 KERNEL_C := $(COMMON_C) $(wildcard instance/platform/pc/*.c)
 KERNEL_ASM := $(wildcard instance/arch/x86/*.asm instance/platform/pc/*.asm)
-HOSTED_C := $(COMMON_C) $(wildcard instance/platform/hosted/*.c)
+HOSTED_C := $(COMMON_C) $(wildcard instance/platform/hosted/*.c) \
+            $(if $(SANITIZE),instance/platform/hosted/sanitize/undefined.c)
 HOSTED_ASM := $(wildcard instance/arch/x86/*.asm instance/platform/hosted/*.asm)
 LOADER_C := $(wildcard boot/*.c abi/freestanding/*.c) shm/lagoon.c
 LOADER_ASM := $(wildcard boot/*.asm)
@@ -142,6 +145,7 @@ help:
 	@echo 'make run         one machine of four cores with three instances, on pc and on hosted (apps/demo.yaml)'
 	@echo 'make test        all tests: of the parts (make unit) and of whole machines (make machine)'
 	@echo 'make unit-SUITE  the tests of one part, a folder of tests/unit/'
+	@echo 'make test-sanitize  the machine tests on a hosted kernel that stops at undefined behaviour'
 	@echo 'make check       formatter, compiler warnings, clang-tidy, cppcheck, includes'
 	@echo 'make format      put all C files into the project'"'"'s format'
 	@echo 'make bench-boot  how long a machine takes to boot, for 1 to 16 instances'

@@ -131,9 +131,10 @@ static const char *check_used(const struct handover *record, uint64_t physical)
     if (record->platform == HANDOVER_HOSTED) {
         if (record->kernel_physical != 0 || record->kernel_size != 0)
             return "a kernel's image in the partition is not for this platform";
-    } else if (record->kernel_physical % PAGE || record->kernel_size % PAGE || record->kernel_size == 0 ||
-        record->kernel_size > KERNEL_MAX || record->kernel_physical < base ||
-        !lies_inside(record->kernel_physical - base, record->kernel_size, used))
+    } else if (record->kernel_physical % PAGE || record->kernel_size % PAGE ||
+               record->kernel_size == 0 || record->kernel_size > KERNEL_MAX ||
+               record->kernel_physical < base ||
+               !lies_inside(record->kernel_physical - base, record->kernel_size, used))
         return "the kernel's image is empty, not page aligned, or outside the used memory";
     if (record->page_table % PAGE || record->page_table < base ||
         !lies_inside(record->page_table - base, PAGE, used))

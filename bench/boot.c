@@ -1,8 +1,9 @@
-/* How long a machine takes to boot: from QEMU's start, and from each kernel's first instruction, to
- * its program's first instruction and to its first line, for 1, 2, 4, 8 and 16 instances; and how
- * much of each instance's memory is the kernel's own.
+/* How long a machine takes to boot: from the machine's start (QEMU's, or the first process's), and
+ * from each kernel's first instruction, to its program's first instruction and to its first line,
+ * for 1, 2, 4, 8 and 16 instances; and how much of each instance's memory is the kernel's own.
  *
- *   bench/boot ATOLL HELLO [ROUNDS] [MEMORY]       default: 9 rounds, 4M for each instance
+ *   bench/boot ATOLL HELLO [PLATFORM] [ROUNDS] [MEMORY]
+ *                                     default: pc, 9 rounds, 4M for each instance
  *
  * The sizes take turns within a round, so that a slow minute of the host falls on all of them;
  * figures are medians over the rounds. "First line" is taken here, at the reading end of the pipe;
@@ -31,11 +32,11 @@ static const int sizes[SIZES] = {1, 2, 4, 8, 16};
 
 /* What one run gave, milliseconds; and one column of the table each. */
 enum figure {
-    LOADER,       /* QEMU's start to the loader's first instruction */
+    LOADER,       /* the machine's start to the loader's first instruction */
     LAUNCHED,     /* the loader's first instruction to all groups launched */
     KERNEL,       /* a kernel's first instruction to its program's: median of the instances */
     KERNEL_WORST, /* ... the slowest instance's */
-    FIRST,        /* QEMU's start to the first program's first instruction */
+    FIRST,        /* the machine's start to the first program's first instruction */
     LAST,         /* ... to the last program's */
     LINE,         /* ... to the first line read */
     LINES,        /* ... to every instance's first line read */
@@ -120,16 +121,18 @@ static bool read_output(struct run *run, int file)
     }
 }
 
-static bool run_machine(struct run *run, const char *atoll, const char *hello, const char *memory,
-                        int instances)
+static bool run_machine(struct run *run, const char *atoll, const char *hello, const char *wanted,
+                        const char *memory, int instances)
 {
     char names[INSTANCES_MAX][16];
-    const char *words[4 + 6 * INSTANCES_MAX];
+    const char *words[6 + 6 * INSTANCES_MAX];
     int count = 0, ends[2], status = -1;
 
     words[count++] = atoll;
     words[count++] = "run";
     words[count++] = "--json";
+    words[count++] = "--platform";
+    words[count++] = wanted;
     for (int i = 0; i < instances; i++) {
         snprintf(names[i], sizeof(names[i]), "i%d", i + 1);
         if (i)
@@ -265,10 +268,10 @@ static void print_table(int rounds, const char *memory)
         enum figure figure;
         const char *heading, *unit;
     } columns[] = {
-        {LOADER, "QEMU to", "loader"},     {LAUNCHED, "loader to", "launched"},
+        {LOADER, "start to", "loader"},    {LAUNCHED, "loader to", "launched"},
         {KERNEL, "kernel to", "program"},  {KERNEL_WORST, "the", "slowest"},
-        {FIRST, "QEMU to", "1st prog."},   {LAST, "to last", "program"},
-        {LINE, "QEMU to", "1st line"},     {LINES, "to all", "lines"},
+        {FIRST, "start to", "1st prog."},  {LAST, "to last", "program"},
+        {LINE, "start to", "1st line"},    {LINES, "to all", "lines"},
         {TOTAL, "command to", "1st line"}, {MEMORY, "kernel", "KiB each"},
     };
     struct utsname system;
@@ -295,17 +298,18 @@ static void print_table(int rounds, const char *memory)
 
 int main(int argc, char **argv)
 {
-    int rounds = argc > 3 ? atoi(argv[3]) : 9;
-    const char *memory = argc > 4 ? argv[4] : "4M";
+    const char *wanted = argc > 3 ? argv[3] : "pc";
+    int rounds = argc > 4 ? atoi(argv[4]) : 9;
+    const char *memory = argc > 5 ? argv[5] : "4M";
 
     if (argc < 3 || rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: bench/boot ATOLL HELLO [ROUNDS] [MEMORY]\n");
+        fprintf(stderr, "usage: bench/boot ATOLL HELLO [PLATFORM] [ROUNDS] [MEMORY]\n");
         return 2;
     }
     for (int round = 0; round < rounds; round++) {
         for (int size = 0; size < SIZES; size++) {
             struct run run = {0};
-            bool good = run_machine(&run, argv[1], argv[2], memory, sizes[size]) &&
+            bool good = run_machine(&run, argv[1], argv[2], wanted, memory, sizes[size]) &&
                         take_figures(&run, size, round);
 
             free(run.text);

@@ -51,8 +51,7 @@ static void frame_resolve(struct symbols *kernel, struct symbols *program, uint6
 {
     struct symbol symbol;
 
-    symbols_find(is_kernel(address) ? kernel : program, address, is_return_address,
-                 &symbol);
+    symbols_find(is_kernel(address) ? kernel : program, address, is_return_address, &symbol);
     frame->address = address;
     frame->offset = symbol.offset;
     frame->line = symbol.line;

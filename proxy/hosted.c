@@ -5,14 +5,17 @@
 #include "proxy/hosted.h"
 
 #include "abi/hosted.h"
+#include "abi/program.h"
 #include "proxy/clock.h"
 #include "proxy/hosted_record.h"
 #include "proxy/lagoon_host.h"
 #include "proxy/lines.h"
 #include "proxy/process.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -341,7 +344,7 @@ static int start_instance(struct hosted *hosted, struct hosted_instance *instanc
     }
     fcntl(console[0], F_SETFL, O_NONBLOCK);
     instance->console_fd = console[0];
-    descriptors[HOSTED_FD_PARTITION - HOSTED_FD_PARTITION] = fd;
+    descriptors[0] = fd; /* HOSTED_FD_PARTITION */
     descriptors[HOSTED_FD_LAGOON_WRITE - HOSTED_FD_PARTITION] = hosted->platform.host.lagoon->fd;
     descriptors[HOSTED_FD_LAGOON - HOSTED_FD_PARTITION] = hosted->lagoon;
     descriptors[HOSTED_FD_PROXY - HOSTED_FD_PARTITION] = hosted->doorbell;
@@ -373,16 +376,37 @@ static struct shm_boot *make_boot_section(struct hosted *hosted)
     return section ? (struct shm_boot *)(section + 1) : NULL;
 }
 
+static bool is_position_independent(const char *path)
+{
+    Elf64_Ehdr header = {.e_type = ET_NONE};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    if (read(fd, &header, sizeof(header)) != sizeof(header))
+        header.e_type = ET_NONE;
+    close(fd);
+    return header.e_type == ET_DYN;
+}
+
+/* The stop that the instance waits in is not to be passed on; the other signals are its interrupts.
+ * The program's pages are the lagoon's, read-only: breakpoints there have to be the CPU's. */
 static void explain_gdb(struct hosted *hosted)
 {
-    for (size_t i = 0; i < hosted->count; i++)
+    for (size_t i = 0; i < hosted->count; i++) {
+        const char *program = hosted->platform.host.machine->instances[i].program;
+        char offset[32] = "";
+
+        if (is_position_independent(program))
+            snprintf(offset, sizeof(offset), " -o 0x%" PRIx64, PROGRAM_PIE_BASE);
         note(hosted,
-             "instance %s waits for gdb: gdb -p %d -ex 'add-symbol-file %s' -ex 'handle SIGSEGV "
-             "SIGSYS SIGUSR1 SIGUSR2 SIGALRM nostop noprint pass' (then: continue; with a program "
-             "at "
-             "a fixed address; -o 0x555555554000 behind add-symbol-file for a static PIE)",
-             name_of(&hosted->instances[i]), (int)hosted->instances[i].process.pid,
-             hosted->platform.host.machine->instances[i].program);
+             "instance %s waits for gdb: gdb -p %d -ex 'add-symbol-file %s%s' -ex 'handle SIGSTOP "
+             "nostop noprint nopass' -ex 'handle SIGSEGV SIGSYS SIGUSR1 SIGUSR2 SIGALRM nostop "
+             "noprint pass' "
+             "(then: hbreak main, continue)",
+             name_of(&hosted->instances[i]), (int)hosted->instances[i].process.pid, program,
+             offset);
+    }
 }
 
 static int start(struct platform *platform)

@@ -5,8 +5,8 @@
 
 #include "proxy/config.h"
 
-/* Turns platform auto into what this host does best: pc where its CPU and /dev/kvm make KVM possible,
- * else hosted; says which on standard error. */
+/* Turns platform auto into what this host does best: pc where its CPU and /dev/kvm make KVM
+ * possible, else hosted; says which on standard error. */
 void machine_choose_platform(struct machine_config *machine, const struct run_options *options);
 
 /* Runs `machine` until all its instances have ended, one of the limits is reached, or a signal says

@@ -106,8 +106,8 @@ __attribute__((format(printf, 2, 3))) void machine_say(struct machine_run *run, 
 /* The instance has come to its end, as result->fate says. */
 void machine_instance_over(struct instance_run *instance);
 
-/* Its process is gone: takes what it has left, and if that is no end, it is lost (or, with `why` NULL,
- * killed by us). `signal` ended the process, or 0. */
+/* Its process is gone: takes what it has left, and if that is no end, it is lost (or, with `why`
+ * NULL, killed by us). `signal` ended the process, or 0. */
 void machine_instance_gone(struct instance_run *instance, const char *why, int signal);
 
 /* --- machine_stop.c ----------------------------------------------------------------------------

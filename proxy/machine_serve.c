@@ -303,9 +303,8 @@ void machine_instance_gone(struct instance_run *instance, const char *why, int s
     struct instance_result *result = instance->result;
     const struct shm_section *section = shm_view_section(&run->lagoon.view, instance->peer, NULL);
 
-    if (instance->over ||
-        (section &&
-         fate_of(atomic_load_explicit(&section->state, memory_order_acquire)) != FATE_UNKNOWN))
+    if (instance->over || (section && fate_of(atomic_load_explicit(
+                                          &section->state, memory_order_acquire)) != FATE_UNKNOWN))
         return;
     if (section)
         serve_instance(instance); /* what it sent before */

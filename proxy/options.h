@@ -37,7 +37,8 @@ int options_check_stdin(const struct options *options, const struct machine_conf
                         struct config_report *report);
 
 /* Finds kernel and loader (`hosted` has a kernel of its own, and no loader) where --kernel and
- * --loader did not say: beside this executable, or in ../lib/atoll from there. Returns 0, or -1 with where it has looked. */
+ * --loader did not say: beside this executable, or in ../lib/atoll from there. Returns 0, or -1
+ * with where it has looked. */
 int options_find_parts(struct options *options, bool hosted, struct config_report *report);
 
 void options_free(struct options *options);

@@ -28,8 +28,9 @@ struct platform_host {
     void (*line)(void *context, const char *source, const char *bytes, size_t length);
     /* Something that the user should know, in one line. */
     void (*note)(void *context, const char *text);
-    /* The process of one instance alone is gone. Unless its section says that it had come to its end,
-     * it is lost: `why` says how (NULL: it was asked for), `signal` which signal ended it, or 0. */
+    /* The process of one instance alone is gone. Unless its section says that it had come to its
+     * end, it is lost: `why` says how (NULL: it was asked for), `signal` which signal ended it, or
+     * 0. */
     void (*instance_ended)(void *context, uint32_t peer, const char *why, int signal);
     /* All processes of the platform are gone and have been waited for. `why` is NULL when that had
      * been asked for, otherwise it says how they ended. May be called once. */

@@ -49,16 +49,15 @@ static bool recognise(struct site *site, uint64_t at, const uint8_t before[8], u
     static const uint8_t load_sixth[] = {0x4c, 0x8b, 0x4c, 0x24, 0x08};
     uint32_t number;
     memcpy(&number, before + 4, sizeof number);
+    bool loads_number = number == rax;
+    site->length = 0;
     if (!memcmp(before + 3, load_sixth, sizeof load_sixth))
         site->length = sizeof load_sixth;
-    else if (number != rax)
-        return false;
-    else if (before[1] == 0x48 && before[2] == 0xc7 && before[3] == 0xc0)
+    else if (loads_number && before[1] == 0x48 && before[2] == 0xc7 && before[3] == 0xc0)
         site->length = 7;
-    else if (before[3] == 0xb8 &&
-             (before[2] & 0xf0) != 0x40) /* else: another register, or 64 bits */
-        site->length = 5;
-    else
+    else if (loads_number && before[3] == 0xb8 && (before[2] & 0xf0) != 0x40)
+        site->length = 5; /* with that prefix it would be another register, or 64 bits */
+    if (!site->length)
         return false;
     site->start = at - site->length;
     memcpy(site->bytes, before + 8 - site->length, site->length);

@@ -6,5 +6,7 @@ $(BUILD)/bench/boot: bench/boot.c $(BUILD)/flags/host | tools
 	$(Q)$(CC) $(HOST_CFLAGS) -MF $@.d -MT $@ -o $@ $< -lcjson -lm
 
 bench-boot: $(ATOLL) apps $(BUILD)/bench/boot
-	@$(BUILD)/bench/boot $(BUILD)/atoll $(BUILD)/apps/hello
+	@$(BUILD)/bench/boot $(BUILD)/atoll $(BUILD)/apps/hello pc
+	@echo
+	@$(BUILD)/bench/boot $(BUILD)/atoll $(BUILD)/apps/hello hosted
 .PHONY: bench-boot

@@ -32,7 +32,8 @@ check-cppcheck: | test-tools
 TIDY = clang-tidy --quiet --warnings-as-errors='*' $< --
 tidy_stamps = $(patsubst %.c,$(BUILD)/tidy/$(1)/%.c.ok,$(2))
 TIDY_STAMPS := $(call tidy_stamps,kernel,$(filter-out $(SHARED_C),$(KERNEL_C))) \
-        $(call tidy_stamps,loader,$(filter boot/%,$(LOADER_C))) $(call tidy_stamps,host,$(PROXY_C))
+        $(call tidy_stamps,loader,$(filter boot/%,$(LOADER_C))) $(call tidy_stamps,host,$(PROXY_C)) \
+        $(call tidy_stamps,hosted,$(wildcard instance/platform/hosted/*.c))
 define tidy_rules
 $(BUILD)/tidy/$(1)/%.c.ok: %.c $(BUILD)/$(1)/%.c.o .clang-tidy | test-tools
 	@mkdir -p $$(@D)
@@ -41,6 +42,7 @@ $(BUILD)/tidy/$(1)/%.c.ok: %.c $(BUILD)/$(1)/%.c.o .clang-tidy | test-tools
 	@mv $$@.log $$@
 endef
 $(eval $(call tidy_rules,kernel,$(KERNEL_CFLAGS)))
+$(eval $(call tidy_rules,hosted,$(HOSTED_CFLAGS)))
 $(eval $(call tidy_rules,loader,$(LOADER_CFLAGS)))
 $(eval $(call tidy_rules,host,$(HOST_CFLAGS)))
 check-tidy: $(TIDY_STAMPS)

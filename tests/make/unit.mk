@@ -69,4 +69,9 @@ machine: machine-parts
 test: $(UNIT_PROGRAMS) machine-parts
 	@tests/make/run-tests --limit $(UNIT_LIMIT) $(UNIT_PROGRAMS) \
 	    --env ATOLL_BUILD=$(BUILD) --limit $(MACHINE_LIMIT) $(BUILD)/tests/machine
-.PHONY: unit machine machine-parts test
+# The unit tests run under AddressSanitizer and UBSan anyway; this is the whole kernel, on hosted.
+test-sanitize:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize SANITIZE=1 machine-parts
+	@tests/make/run-tests --env ATOLL_BUILD=$(BUILD)/sanitize --limit $(MACHINE_LIMIT) \
+	    --filter '@(hosted/*|*/*_hosted)' $(BUILD)/sanitize/tests/machine
+.PHONY: unit machine machine-parts test test-sanitize

@@ -148,10 +148,10 @@ hosted_syscall_entry:
     mov r11, [rsp + 4 * 8]              ; as SYSCALL leaves it: the flags
     SAVE_GENERAL
 hosted_enter_end:
+    cld
     cmp dword [gs:36], 0
     jne .pending
 .go:
-    cld
     mov rdi, rsp
     xor ebp, ebp
     call syscall_dispatch

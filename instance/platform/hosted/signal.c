@@ -23,6 +23,7 @@
 
 #include <asm/errno.h>
 
+#define VECTOR_DEBUG 1
 #define VECTOR_BREAKPOINT 3
 #define VECTOR_PAGE_FAULT 14
 #define VECTOR_LEGACY_CALL 0x80
@@ -31,6 +32,7 @@
                           */
 #define STACK_MARGIN 512 /* a kernel stack with less room than this has overflowed */
 #define FLAG_INTERRUPTS UINT64_C(0x200)
+#define FLAG_TRAP UINT64_C(0x100)
 #define ARCHITECTURE_X86_64 UINT32_C(0xc000003e)
 #define BUS_ADDRESS 2 /* BUS_ADRERR */
 
@@ -279,6 +281,10 @@ void hosted_signal(int signal, const void *info_pointer, void *context_pointer)
         core->machine->fault_address = context->cr2;
 
     bool program = !platform_is_kernel(context->rip);
+    if (!program && signal == LINUX_SIGTRAP && context->trap == VECTOR_DEBUG) {
+        context->rflags &= ~FLAG_TRAP; /* a program that steps itself into a patched system call */
+        return;
+    }
     struct trap_frame emergency, *frame = frame_place(core, context, program);
     bool stays = !frame;
     if (stays)

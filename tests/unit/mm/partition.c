@@ -6,8 +6,8 @@
 #include "instance/mm/user.h"
 #include "instance/platform/pc/pc.h"
 #include "instance/sched/wait.h"
-#include <platform/paging.h>
 
+#include <platform/paging.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
