@@ -279,7 +279,8 @@ void machine_serve(struct machine_run *run)
             if (!run->instances[i].over)
                 progress |= serve_instance(&run->instances[i]);
         progress |= feed_input(run);
-        output_flush(&run->output);
+        /* Room that this makes is for writes that wait: nothing else would come back to them. */
+        progress |= output_flush(&run->output);
         look_at_output(run);
         if (!progress)
             progress = arm(run);
