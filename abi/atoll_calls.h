@@ -112,7 +112,8 @@ struct atoll_call_counter {
     uint64_t id; /* as found */
     uint64_t operand, expected;
     uint64_t before; /* out */
+    uint64_t tag;    /* in: 0; out: after -EINTR the operation is under way, call again with this */
 };
-_Static_assert(sizeof(struct atoll_call_counter) == 48, "layout of atoll_call_counter");
+_Static_assert(sizeof(struct atoll_call_counter) == 56, "layout of atoll_call_counter");
 
 #endif
