@@ -60,7 +60,7 @@ PROXY_O := $(call objects,host,$(PROXY_C))
 ATOLL := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf \
          $(BUILD)/atoll-kernel-hosted.elf
 
-all: $(ATOLL) apps
+all: $(ATOLL) apps library
 
 # --- Kernel, loader, command -----------------------------------------------------------------------
 $(BUILD)/kernel/%.c.o: %.c $(BUILD)/flags/kernel | tools
@@ -119,6 +119,7 @@ $(BUILD)/flags/%: FORCE
 	@echo '$(FLAGS_$*)' | cmp -s - $@ || echo '$(FLAGS_$*)' >$@
 .PRECIOUS: $(BUILD)/flags/%
 
+include tests/make/library.mk
 include tests/make/apps.mk
 include tests/make/unit.mk
 include tests/make/check.mk
