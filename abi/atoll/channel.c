@@ -277,12 +277,12 @@ int channel_wait(struct atoll_channel *channel, uint64_t deadline)
     if (!channel->sends && shm_ring_return(&channel->reader))
         library_call(ATOLL_CALL_RING, channel->id, 0, 0);
     channel_unlock(channel);
-    uint64_t end = spin_end(&channel->spin);
+    uint64_t start = library_ticks(), limit = spin_ticks(&channel->spin);
     bool ready;
-    while (!(ready = channel_looks_ready(channel)) && library_ticks() < end)
+    while (!(ready = channel_looks_ready(channel)) && library_ticks() - start < limit)
         library_pause();
-    spin_learn(&channel->spin, ready);
     int64_t result = ready ? 1 : wait_for(channel->id, deadline);
+    spin_learn(&channel->spin, library_ticks() - start);
     channel_lock(channel);
     channel->statistics.sleeps += !ready;
     if (result < 0)
@@ -381,15 +381,15 @@ int atoll_wait(struct atoll_wait *items, size_t count, int64_t timeout)
         return wait_poll(items, count, timeout);
 
     static struct spin spin;
-    int64_t ready = look_at_items(items, count);
-    if (ready == 0 && channels && timeout != 0) {
-        uint64_t end = spin_end(&spin);
-        while ((ready = look_at_items(items, count)) == 0 && library_ticks() < end)
-            library_pause();
-        spin_learn(&spin, ready != 0);
-    }
-    if (ready != 0)
+    uint64_t start = library_ticks(), limit = channels && timeout != 0 ? spin_ticks(&spin) : 0;
+    int64_t ready;
+    while ((ready = look_at_items(items, count)) == 0 && library_ticks() - start < limit)
+        library_pause();
+    if (ready != 0) {
+        if (limit != 0)
+            spin_learn(&spin, library_ticks() - start);
         return (int)ready;
+    }
 
     struct atoll_call_wait small[16], *calls = small;
     if (count > 16 && (calls = malloc(count * sizeof(*calls))) == NULL)
@@ -401,6 +401,8 @@ int atoll_wait(struct atoll_wait *items, size_t count, int64_t timeout)
                 .id = items[i].channel != NULL ? items[i].channel->id : items[i].port->id};
         ready = library_call(ATOLL_CALL_WAIT, (uint64_t)calls, count, deadline);
     } while (ready == -EINTR);
+    if (limit != 0)
+        spin_learn(&spin, library_ticks() - start);
     for (size_t i = 0; ready >= 0 && i < count; i++)
         items[i].ready = calls[i].ready != 0;
     if (calls != small)

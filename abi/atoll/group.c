@@ -146,24 +146,24 @@ int atoll_barrier_wait(struct atoll_barrier *barrier, int64_t timeout)
         if (barrier_is_full(barrier))
             barrier_ring(barrier);
     }
-    uint64_t end = spin_end(&barrier->spin);
+    uint64_t start = library_ticks(), limit = timeout != 0 ? spin_ticks(&barrier->spin) : 0;
     bool full;
-    while (!(full = barrier_is_full(barrier)) && timeout != 0 && library_ticks() < end)
+    while (!(full = barrier_is_full(barrier)) && library_ticks() - start < limit)
         library_pause();
     if (full) {
-        spin_learn(&barrier->spin, true);
+        spin_learn(&barrier->spin, library_ticks() - start);
         barrier->waiting = false;
         return 0;
     }
     if (timeout == 0)
         return -EAGAIN;
-    spin_learn(&barrier->spin, false);
     uint64_t deadline = library_deadline(timeout);
     struct atoll_call_wait item = {.id = barrier->id};
     int64_t result;
     do
         result = library_call(ATOLL_CALL_WAIT, (uint64_t)&item, 1, deadline);
     while (result == -EINTR);
+    spin_learn(&barrier->spin, library_ticks() - start);
     if (result < 0)
         return (int)result;
     if (result == 0)

@@ -40,8 +40,8 @@ bool library_deadline_passed(uint64_t deadline);
 struct spin {
     _Atomic uint32_t microseconds; /* 0: not known yet */
 };
-uint64_t spin_end(const struct spin *spin); /* in ticks */
-void spin_learn(struct spin *spin, bool paid);
+uint64_t spin_ticks(const struct spin *spin);
+void spin_learn(struct spin *spin, uint64_t waited); /* ticks, polling and sleep together */
 static inline void library_pause(void)
 {
     __builtin_ia32_pause();

@@ -5,9 +5,9 @@
 #include <linux/futex.h>
 #include <time.h>
 
-#define SPIN_FIRST_US 10
+#define SPIN_FIRST_US 20
 #define SPIN_LEAST_US 2
-#define SPIN_MOST_US 50
+#define SPIN_MOST_US 100
 
 int64_t library_system_call(long number, uint64_t first, uint64_t second, uint64_t third,
                             uint64_t fourth)
@@ -63,21 +63,27 @@ int library_timed_out(int64_t timeout)
 /* --- How long to poll ---------------------------------------------------------------------------
  */
 
-uint64_t spin_end(const struct spin *spin)
+/* Sleeping and waking up costs some tens of microseconds on both sides. Polling pays where the wait
+ * is over within about twice that: then it is done for longer next time, so that two who pass
+ * messages to and fro and have both gone to sleep find out of that again. After longer waits it is
+ * done for less. */
+uint64_t spin_ticks(const struct spin *spin)
 {
     uint32_t now = atomic_load_explicit(&spin->microseconds, memory_order_relaxed);
-    return library_ticks() + (now != 0 ? now : SPIN_FIRST_US) * library.ticks_us;
+    return (now != 0 ? now : SPIN_FIRST_US) * library.ticks_us;
 }
 
-void spin_learn(struct spin *spin, bool paid)
+void spin_learn(struct spin *spin, uint64_t waited)
 {
     uint32_t now = atomic_load_explicit(&spin->microseconds, memory_order_relaxed);
+    uint32_t before = now;
     now = now != 0 ? now : SPIN_FIRST_US;
-    if (paid)
-        now = now < SPIN_MOST_US ? now + 1 : now;
-    else
+    if (waited > 2 * SPIN_MOST_US * library.ticks_us)
         now = now / 2 > SPIN_LEAST_US ? now / 2 : SPIN_LEAST_US;
-    atomic_store_explicit(&spin->microseconds, now, memory_order_relaxed);
+    else
+        now = now * 2 < SPIN_MOST_US ? now * 2 : SPIN_MOST_US;
+    if (now != before)
+        atomic_store_explicit(&spin->microseconds, now, memory_order_relaxed);
 }
 
 /* --- Locks --------------------------------------------------------------------------------------
