@@ -97,6 +97,7 @@ static struct atoll_channel *channel_make(const struct atoll_call_channel *call,
         goto fail;
     channel->sends = sends;
     channel->alone = flags & ATOLL_ONE_THREAD;
+    channel->sleeps = flags & ATOLL_NO_POLLING;
     channel->peer = call->peer;
     channel->peer_generation = call->peer_generation;
     channel->id = call->id;
@@ -218,9 +219,10 @@ int atoll_channel_peer(const struct atoll_channel *channel)
 
 int atoll_channel_set_flags(struct atoll_channel *channel, uint32_t flags)
 {
-    if (flags & ~ATOLL_ONE_THREAD)
+    if (flags & ~(ATOLL_ONE_THREAD | ATOLL_NO_POLLING))
         return -EINVAL;
     channel->alone = flags & ATOLL_ONE_THREAD;
+    channel->sleeps = flags & ATOLL_NO_POLLING;
     return 0;
 }
 
@@ -277,7 +279,7 @@ int channel_wait(struct atoll_channel *channel, uint64_t deadline)
     if (!channel->sends && shm_ring_return(&channel->reader))
         library_call(ATOLL_CALL_RING, channel->id, 0, 0);
     channel_unlock(channel);
-    uint64_t start = library_ticks(), limit = spin_ticks(&channel->spin);
+    uint64_t start = library_ticks(), limit = channel->sleeps ? 0 : spin_ticks(&channel->spin);
     bool ready;
     while (!(ready = channel_looks_ready(channel)) && library_ticks() - start < limit)
         library_pause();

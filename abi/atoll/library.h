@@ -91,6 +91,7 @@ struct atoll_channel {
     struct lock lock;
     bool sends;
     bool alone; /* ATOLL_ONE_THREAD */
+    bool sleeps; /* ATOLL_NO_POLLING */
     int error;  /* 0, or why nothing goes any more */
     uint32_t peer;
     uint64_t peer_generation;

@@ -100,9 +100,10 @@ int atoll_port_accept(struct atoll_port *port, struct atoll_channel **channel, i
 
 struct atoll_channel_options {
     uint32_t cells; /* of the ring, 64 bytes each: a power of two, 16 to 65536; 0: 256 */
-    uint32_t flags; /* ATOLL_ONE_THREAD */
+    uint32_t flags; /* ATOLL_ONE_THREAD, ATOLL_NO_POLLING */
 };
 #define ATOLL_ONE_THREAD 1u /* only one thread at a time uses this end: no lock is taken */
+#define ATOLL_NO_POLLING 2u /* who waits at this end sleeps at once */
 
 /* Opens a channel for sending to the port `name` of `peer` (or of any, ATOLL_ANY), waiting for it
  * to appear. The receiver need not have accepted: messages wait for it. `options` may be NULL.
@@ -117,7 +118,7 @@ int atoll_channel_close(struct atoll_channel *channel);
 /* The peer at the other end. Does not sleep. */
 int atoll_channel_peer(const struct atoll_channel *channel);
 
-/* Sets ATOLL_ONE_THREAD, for ends that were accepted. Does not sleep. */
+/* Sets the flags above, for ends that were accepted. Does not sleep. */
 int atoll_channel_set_flags(struct atoll_channel *channel, uint32_t flags);
 
 /* --- Sending and receiving ----------------------------------------------------------------------

@@ -35,6 +35,7 @@ static uint32_t message_sleepers;
 static struct timer look_timer;
 static bool look_timer_set;
 static uint64_t look_interval;
+static uint64_t message_wakes; /* threads and polls woken so far */
 
 /* A thread that waits for an object, among others perhaps. */
 struct message_watch {
@@ -110,6 +111,7 @@ struct message_end *object_find_end(uint64_t id)
 /* Wakes all who wait for it, ready or not. */
 static void object_wake(struct message_object *object)
 {
+    message_wakes++;
     for (struct list *node = object->watches.next; node != &object->watches; node = node->next)
         wait_queue_wake(LIST_ENTRY(node, struct message_watch, link)->queue, UINT32_MAX);
     if (object->polled) {
@@ -180,13 +182,15 @@ uint32_t message_doorbell_core(void)
 static void look_again(struct timer *timer)
 {
     (void)timer;
-    uint64_t saved = spin_lock_irq(&host_lock);
+    uint64_t saved = spin_lock_irq(&host_lock), before = message_wakes;
     look_timer_set = false;
-    if (look_interval < LOOK_LAST_NS)
-        look_interval *= 2;
     spin_unlock_irq(&host_lock, saved);
     message_doorbell();
     saved = spin_lock_irq(&host_lock);
+    if (message_wakes != before) /* a doorbell has been lost indeed */
+        look_interval = LOOK_FIRST_NS;
+    else if (look_interval < LOOK_LAST_NS)
+        look_interval *= 2;
     if ((message_sleepers != 0 || !list_empty(&message_armed)) && !look_timer_set) {
         look_timer_set = true;
         timer_set(&look_timer, platform_monotonic_ns() + look_interval, look_again);
