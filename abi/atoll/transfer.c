@@ -247,6 +247,7 @@ static inline void received(struct atoll_channel *channel, size_t length, bool b
     atomic_store_explicit(&channel->own->position, channel->reader.tail, memory_order_relaxed);
 }
 
+/* With the lock: the statistics are under it. */
 static void ring_sender(struct atoll_channel *channel)
 {
     channel->statistics.doorbells++;
@@ -403,9 +404,9 @@ ssize_t atoll_receive(struct atoll_channel *channel, void *buffer, size_t capaci
         int result = shm_ring_receive(reader, &kind, buffer, capacity, &length, &credit_due);
         if (LIKELY(result == 1 && kind == SHM_MESSAGE_DATA)) {
             received(channel, length, false);
-            channel_unlock(channel);
             if (UNLIKELY(credit_due))
                 ring_sender(channel);
+            channel_unlock(channel);
             return (ssize_t)length;
         }
         if (result == -EMSGSIZE) {
