@@ -156,6 +156,31 @@ static void gather(struct cursor *cursor, uint8_t *to, size_t length)
     }
 }
 
+/* Fills the cells of a message that lies in one piece, but for what publishes it. */
+INLINE void send_whole(struct shm_ring_writer *writer, const uint8_t *from, size_t length,
+                       uint64_t cells)
+{
+    struct shm_cell *head = &writer->cells[writer->head & writer->mask];
+    if (cells == 1) {
+        copy_small(head->payload, from, length);
+        return;
+    }
+    memcpy(head->payload, from, SHM_INLINE);
+    from += SHM_INLINE;
+    length -= SHM_INLINE;
+    for (uint64_t i = 1; i < cells; i++) {
+        struct shm_cell_more *more =
+            (struct shm_cell_more *)&writer->cells[(writer->head + i) & writer->mask];
+        if (LIKELY(length >= MORE_BYTES))
+            memcpy(more->payload, from, MORE_BYTES); /* moves of a fixed size */
+        else
+            memcpy(more->payload, from, length);
+        from += MORE_BYTES;
+        length -= length < MORE_BYTES ? length : MORE_BYTES;
+        atomic_store_explicit(&more->sequence, writer->head + i + 1, memory_order_relaxed);
+    }
+}
+
 /* Messages of several pieces, or of several cells. */
 static __attribute__((noinline)) int send_long(struct shm_ring_writer *writer, uint16_t kind,
                                                const struct shm_piece *pieces, size_t count)
@@ -171,6 +196,11 @@ static __attribute__((noinline)) int send_long(struct shm_ring_writer *writer, u
     if (error)
         return error;
 
+    if (LIKELY(count == 1)) {
+        send_whole(writer, pieces[0].data, length, cells);
+        writer_publish(writer, &writer->cells[writer->head & writer->mask], kind, length, cells);
+        return 0;
+    }
     struct cursor cursor = {.piece = pieces};
     struct shm_cell *head = &writer->cells[writer->head & writer->mask];
     gather(&cursor, head->payload, length < SHM_INLINE ? length : SHM_INLINE);

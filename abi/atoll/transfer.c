@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define PIECES_ON_STACK 16
+#define FIRST_LOOKS 64 /* for a message, with the channel's lock held: a microsecond or two */
 #define LENGTH_MAX ((size_t)INT64_MAX)
 
 /* --- Sending ------------------------------------------------------------------------------------
@@ -392,9 +393,16 @@ ssize_t atoll_receive(struct atoll_channel *channel, void *buffer, size_t capaci
     if (UNLIKELY(channel->sends))
         return -EINVAL;
     channel_lock(channel);
-    /* The short way: a message in the ring, and room for it. */
+    /* The short way: a message in the ring, and room for it. It may come any moment: looked at a
+     * few times before anything else is done that would then delay it. */
     struct shm_ring_reader *reader = &channel->reader;
     const struct shm_cell *head = &reader->cells[reader->tail & reader->mask];
+    for (unsigned tries = timeout == 0 || channel->sleeps ? FIRST_LOOKS : 0; tries < FIRST_LOOKS;
+         tries++) {
+        if (atomic_load_explicit(&head->sequence, memory_order_relaxed) == reader->tail + 1)
+            break;
+        library_pause();
+    }
     if (LIKELY(channel->error == 0 && atomic_load_explicit(&head->sequence, memory_order_acquire) ==
                                           reader->tail + 1) &&
         LIKELY(SHM_READ_ONCE(head->kind) == SHM_MESSAGE_DATA)) {
