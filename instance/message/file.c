@@ -24,13 +24,12 @@ static uint32_t message_file_poll(struct file *file)
     uint64_t saved = spin_lock_irq(&host_lock);
     struct message_object *object = object_find(at->id);
     if (object != NULL) {
+        /* A doorbell has poll look again; armed even when it is ready, because who is told of
+         * changes only (EPOLLET) will not look in between. */
+        object->polled = true;
+        object_arm(object);
+        shm_fence();
         enum message_readiness ready = object_ready(object);
-        if (ready == NOT_READY) { /* a doorbell has poll look again */
-            object->polled = true;
-            object_arm(object);
-            shm_fence();
-            ready = object_ready(object);
-        }
         events = object->kind == OBJECT_SENDER ? POLLOUT : POLLIN;
         if (ready == READY_BROKEN)
             events |= POLLHUP;
