@@ -5,8 +5,8 @@
  * What can be done by plain loads and stores in the lagoon has no call: these make and unmake
  * things, sleep, and ring doorbells. All but those that say so never sleep. Results are 0 or more,
  * or a negative errno value; -EFAULT for a bad pointer, -ENOENT for an id of nothing, -EINVAL. A
- * call that sleeps returns -EINTR when a signal comes. Deadlines are CLOCK_MONOTONIC in ns; 0: none,
- * 1: do not sleep. */
+ * call that sleeps returns -EINTR when a signal comes. Deadlines are CLOCK_MONOTONIC in ns; 0:
+ * none, 1: do not sleep. */
 #ifndef ABI_ATOLL_CALLS_H
 #define ABI_ATOLL_CALLS_H
 
@@ -18,28 +18,28 @@
 #define ATOLL_PEER_ANY UINT32_MAX
 
 enum atoll_call {
-    ATOLL_CALL_INFO,      /* (struct atoll_call_info *) */
-    ATOLL_CALL_ALLOC,     /* (length, alignment, id of a channel's end or 0): bulk memory of the own
-                             section; its offset, or -ENOMEM. Freed with that end */
-    ATOLL_CALL_FREE,      /* (offset) */
-    ATOLL_CALL_PUBLISH,   /* (struct atoll_call_publish *); -EEXIST: this instance has that name */
-    ATOLL_CALL_FIND,      /* (struct atoll_call_find *): sleeps until there is such a thing. -ETIMEDOUT;
-                             -EPIPE: the peer, or every peer, has ended */
-    ATOLL_CALL_OPEN,      /* (struct atoll_call_channel *): makes the sending end of a channel to a port
-                             and sleeps until its owner's kernel has answered */
-    ATOLL_CALL_ACCEPT,    /* (id of a port, struct atoll_call_channel *): the next channel opened to it,
-                             or -EAGAIN */
-    ATOLL_CALL_CLOSE,     /* (id): of anything */
-    ATOLL_CALL_WAIT,      /* (struct atoll_call_wait *, count, deadline): sleeps until at least one is
-                             ready; how many are, 0 at the deadline */
-    ATOLL_CALL_RING,      /* (id): the other end's doorbell; of a barrier: all that sleep there */
-    ATOLL_CALL_FILE,      /* (id): a descriptor for poll and epoll, of a channel's end or a port */
-    ATOLL_CALL_PEER_WAIT, /* (peer, bits of states, deadline): sleeps until the peer's state is one of
-                             them; returns it. -ETIMEDOUT */
+    ATOLL_CALL_INFO,    /* (struct atoll_call_info *) */
+    ATOLL_CALL_ALLOC,   /* (length, alignment, id of a channel's end or 0): bulk memory of the own
+                           section; its offset, or -ENOMEM. Freed with that end */
+    ATOLL_CALL_FREE,    /* (offset) */
+    ATOLL_CALL_PUBLISH, /* (struct atoll_call_publish *); -EEXIST: this instance has that name */
+    ATOLL_CALL_FIND, /* (struct atoll_call_find *): sleeps until there is such a thing. -ETIMEDOUT;
+                        -EPIPE: the peer, or every peer, has ended */
+    ATOLL_CALL_OPEN, /* (struct atoll_call_channel *): makes the sending end of a channel to a port
+                        and sleeps until its owner's kernel has answered */
+    ATOLL_CALL_ACCEPT, /* (id of a port, struct atoll_call_channel *): the next channel opened to
+                          it, or -EAGAIN */
+    ATOLL_CALL_CLOSE,  /* (id): of anything */
+    ATOLL_CALL_WAIT,   /* (struct atoll_call_wait *, count, deadline): sleeps until at least one is
+                          ready; how many are, 0 at the deadline */
+    ATOLL_CALL_RING,   /* (id): the other end's doorbell; of a barrier: all that sleep there */
+    ATOLL_CALL_FILE,   /* (id): a descriptor for poll and epoll, of a channel's end or a port */
+    ATOLL_CALL_PEER_WAIT, /* (peer, bits of states, deadline): sleeps until the peer's state is one
+                             of them; returns it. -ETIMEDOUT */
     ATOLL_CALL_JOIN,      /* (id of a gate, struct atoll_call_member *, count): the others */
     ATOLL_CALL_COUNTER,   /* (struct atoll_call_counter *): sleeps until the owner has answered */
-    ATOLL_CALL_INJECT,    /* (lose, extra): for tests: of the doorbells that ATOLL_CALL_RING rings, one
-                             in `lose` is lost and one in `extra` rung twice; 0: none */
+    ATOLL_CALL_INJECT, /* (lose, extra): for tests: of the doorbells that ATOLL_CALL_RING rings, one
+                          in `lose` is lost and one in `extra` rung twice; 0: none */
     ATOLL_CALL_COUNT,
 };
 
@@ -69,7 +69,7 @@ struct atoll_call_find {
     uint32_t kind;
     uint32_t peer; /* in: where, or ATOLL_PEER_ANY: not here; out */
     uint64_t deadline;
-    uint64_t generation; /* out: of the peer */
+    uint64_t generation;         /* out: of the peer */
     uint64_t id, offset, length; /* out: as published */
     char name[SHM_NAME_MAX];
 };

@@ -105,8 +105,9 @@ static void print_latencies(void)
     static const size_t sizes[] = {8, 64, 512, 4096, 65536, 1 << 20};
     double line = median("line", 8);
 
-    printf("\none way, ns; the floor is one cache line passed (%.0f ns) and, from 512 B, one memcpy\n",
-           line);
+    printf(
+        "\none way, ns; the floor is one cache line passed (%.0f ns) and, from 512 B, one memcpy\n",
+        line);
     printf("     size      floor     polled   ratio   sleeping reader   ratio\n");
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         double base = line + (sizes[i] >= 512 ? median("memcpy", sizes[i]) : 0);

@@ -16,9 +16,10 @@ enum control_kind {
     CONTROL_CHANNEL_OPEN = 16,   /* sender -> reader: struct control_channel_open */
     CONTROL_CHANNEL_ACCEPT = 17, /* the answer: struct control_channel_accept */
     CONTROL_CHANNEL_REFUSE = 18, /* or this: struct control_channel_refuse */
-    CONTROL_CHANNEL_CLOSE = 19,  /* this end uses the other's memory no more: control_channel_close */
-    CONTROL_COUNTER = 20,        /* to its owner: struct control_counter */
-    CONTROL_COUNTER_DONE = 21,   /* the answer: struct control_counter_done */
+    CONTROL_CHANNEL_CLOSE =
+        19,                    /* this end uses the other's memory no more: control_channel_close */
+    CONTROL_COUNTER = 20,      /* to its owner: struct control_counter */
+    CONTROL_COUNTER_DONE = 21, /* the answer: struct control_counter_done */
 };
 #define CONTROL_KIND_IO_FIRST 64 /* kinds from here on belong to abi/io.h */
 

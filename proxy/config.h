@@ -53,8 +53,8 @@ struct instance_config {
 struct machine_config {
     char *file; /* the machine file's path, or NULL */
     enum config_platform platform;
-    uint32_t cores;  /* of the machine; given, or the least that the instances need */
-    uint64_t memory; /* bytes for all the instances together, or 0: what they need */
+    uint32_t cores;   /* of the machine; given, or the least that the instances need */
+    uint64_t memory;  /* bytes for all the instances together, or 0: what they need */
     uint64_t section; /* bytes of each instance's section of the lagoon, or 0: the usual */
     struct instance_config *instances;
     size_t instance_count;

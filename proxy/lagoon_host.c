@@ -11,7 +11,7 @@
 
 #define LAGOON_LOADER_LOG 4096 /* bytes, more than the loader asks for */
 #define LAGOON_SECTION_STEP (UINT64_C(2) << 20)
-#define PROXY_GENERATION 1     /* section 0 lives as long as its lagoon */
+#define PROXY_GENERATION 1 /* section 0 lives as long as its lagoon */
 
 static uint64_t round_up(uint64_t value, uint64_t multiple)
 {

@@ -30,8 +30,9 @@ struct lagoon_host {
 };
 
 /* Makes the lagoon for `instances` instances on `cores` cores, with `image_size` bytes of room for
- * the image in section 0 and sections of at least `section` bytes (0: the usual) for instances. Returns 0, or a negative errno value with a line about it on `err`; then
- * nothing needs closing. */
+ * the image in section 0 and sections of at least `section` bytes (0: the usual) for instances.
+ * Returns 0, or a negative errno value with a line about it on `err`; then nothing needs closing.
+ */
 int lagoon_create(struct lagoon_host *lagoon, uint32_t instances, uint32_t cores,
                   uint64_t image_size, uint64_t section, FILE *err);
 

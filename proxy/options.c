@@ -175,7 +175,8 @@ static bool take_run_option(struct options *options, int code, const char *text,
     case OPTION_SECTION:
         if (config_parse_size(text, &options->section) || !options->section)
             config_fault(report, nowhere,
-                         "--section '%.80s' is no size; one such as 16M or 1G would be right", text);
+                         "--section '%.80s' is no size; one such as 16M or 1G would be right",
+                         text);
         return true;
     case OPTION_KERNEL:
         take_path(&options->run.kernel, "--kernel", text, report);

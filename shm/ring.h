@@ -122,7 +122,8 @@ bool shm_ring_pending(const struct shm_ring_reader *reader);
 /* Closes the ring for good, as shm_ring_receive does for one that is not sound. */
 void shm_ring_refuse(struct shm_ring_reader *reader);
 
-/* --- Messages built and read in place ---------------------------------------------------------- */
+/* --- Messages built and read in place ----------------------------------------------------------
+ */
 
 /* Room for a message of one cell: where its payload, up to SHM_INLINE bytes, is to be written; then
  * shm_ring_commit sends it, with no call in between but what abandons it. Results as
@@ -135,7 +136,8 @@ struct shm_peek {
     uint16_t kind;
     size_t length;
     uint64_t cells;
-    const void *payload; /* the bytes in place, up to SHM_INLINE; its sender may still change them */
+    const void
+        *payload; /* the bytes in place, up to SHM_INLINE; its sender may still change them */
 };
 
 /* Looks at the next message without taking it. Results as shm_ring_receive, but -EMSGSIZE. */
@@ -145,8 +147,9 @@ int shm_ring_peek(struct shm_ring_reader *reader, struct shm_peek *peek, bool *c
 int shm_ring_copy(struct shm_ring_reader *reader, const struct shm_peek *peek, void *buffer,
                   size_t length);
 
-/* Takes it. 0, or -EPIPE: what was seen of it cannot be relied on. `at_once`: its cells are returned
- * now, not with a quarter of the ring, because the sender waits to reuse more than them. */
+/* Takes it. 0, or -EPIPE: what was seen of it cannot be relied on. `at_once`: its cells are
+ * returned now, not with a quarter of the ring, because the sender waits to reuse more than them.
+ */
 int shm_ring_release(struct shm_ring_reader *reader, const struct shm_peek *peek, bool at_once,
                      bool *credit_due);
 

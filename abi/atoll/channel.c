@@ -104,7 +104,8 @@ static struct atoll_channel *channel_make(const struct atoll_call_channel *call,
     channel->fd = -1;
     channel->peer_section = section;
     channel->own = shm_view_own(&library.view, call->own, sizeof(*channel->own));
-    channel->other = shm_view_bytes(&library.view, call->peer, call->other, sizeof(*channel->other));
+    channel->other =
+        shm_view_bytes(&library.view, call->peer, call->other, sizeof(*channel->other));
     channel->cell_max = shm_ring_message_max(call->cells);
     if (sends) {
         channel->writer = (struct shm_ring_writer){.cells = (struct shm_cell *)(uintptr_t)cells,
@@ -146,13 +147,12 @@ int atoll_channel_open(uint32_t peer, const char *name, const struct atoll_chann
         if (error != 0)
             return error;
         /* The kernel at the other end answers within its interrupt, whatever the timeout. */
-        call = (struct atoll_call_channel){.deadline = deadline == ATOLL_DEADLINE_NOW
-                                                           ? library_deadline(1000000000)
-                                                           : deadline,
-                                           .port = found.id,
-                                           .peer = found.peer,
-                                           .cells = cells,
-                                           .peer_generation = found.generation};
+        call = (struct atoll_call_channel){
+            .deadline = deadline == ATOLL_DEADLINE_NOW ? library_deadline(1000000000) : deadline,
+            .port = found.id,
+            .peer = found.peer,
+            .cells = cells,
+            .peer_generation = found.generation};
         error = (int)library_call(ATOLL_CALL_OPEN, (uint64_t)&call, 0, 0);
         /* A port that was withdrawn meanwhile may appear again. */
     } while (error == -EINTR || (error == -ENOENT && !library_deadline_passed(deadline)));
@@ -239,9 +239,8 @@ int atoll_channel_statistics(const struct atoll_channel *channel,
 int channel_break(struct atoll_channel *channel, int error)
 {
     /* What looks unsound after a peer's end may be the beginning of its next life. */
-    if (error == -EPROTO &&
-        atomic_load_explicit(&channel->peer_section->generation, memory_order_acquire) !=
-            channel->peer_generation)
+    if (error == -EPROTO && atomic_load_explicit(&channel->peer_section->generation,
+                                                 memory_order_acquire) != channel->peer_generation)
         error = -EPIPE;
     channel->error = error;
     if (error == -EPROTO && !channel->sends)

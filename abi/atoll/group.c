@@ -241,8 +241,7 @@ int atoll_counter_read(const struct atoll_counter *counter, uint64_t *value)
     if (counter->own == NULL &&
         (atomic_load_explicit(&counter->section->generation, memory_order_relaxed) !=
              counter->generation ||
-         atomic_load_explicit(&counter->section->state, memory_order_relaxed) >
-             SHM_STATE_RUNNING))
+         atomic_load_explicit(&counter->section->state, memory_order_relaxed) > SHM_STATE_RUNNING))
         return -EPIPE;
     return 0;
 }

@@ -29,11 +29,12 @@ int64_t library_call(enum atoll_call call, uint64_t first, uint64_t second, uint
 int64_t library_system_call(long number, uint64_t first, uint64_t second, uint64_t third,
                             uint64_t fourth);
 
-/* --- Time -------------------------------------------------------------------------------------- */
+/* --- Time --------------------------------------------------------------------------------------
+ */
 
-uint64_t library_ticks(void);                /* of the time-stamp counter */
-uint64_t library_deadline(int64_t timeout);  /* as the calls take it */
-int library_timed_out(int64_t timeout);      /* -EAGAIN or -ETIMEDOUT */
+uint64_t library_ticks(void);               /* of the time-stamp counter */
+uint64_t library_deadline(int64_t timeout); /* as the calls take it */
+int library_timed_out(int64_t timeout);     /* -EAGAIN or -ETIMEDOUT */
 bool library_deadline_passed(uint64_t deadline);
 
 /* How long to poll before sleeping, by what has paid off. */
@@ -47,7 +48,8 @@ static inline void library_pause(void)
     __builtin_ia32_pause();
 }
 
-/* --- Locks between threads of this program ----------------------------------------------------- */
+/* --- Locks between threads of this program -----------------------------------------------------
+ */
 
 struct lock {
     _Atomic uint32_t word; /* 0: free; 1: taken; 2: taken, and somebody sleeps */
@@ -71,18 +73,19 @@ static inline void lock_give(struct lock *lock)
         lock_wake(lock);
 }
 
-/* --- Channels ---------------------------------------------------------------------------------- */
+/* --- Channels ----------------------------------------------------------------------------------
+ */
 
 /* Bulk memory of a sender's end: taken and given back in turn, round and round. */
 struct arena {
     uint64_t offset; /* in the own section; 0: none */
     uint64_t size;
-    uint64_t head, tail; /* [tail, head) is in use, perhaps round the end */
+    uint64_t head, tail;   /* [tail, head) is in use, perhaps round the end */
     uint64_t first, count; /* of `used` */
     struct arena_use {
         uint64_t position; /* credit with which it is free again */
         uint64_t end;      /* where it ends */
-    } *used;               /* [cells of the ring] */
+    } * used;              /* [cells of the ring] */
 };
 
 enum held { HELD_NOTHING, HELD_CELL, HELD_BULK };
@@ -90,9 +93,9 @@ enum held { HELD_NOTHING, HELD_CELL, HELD_BULK };
 struct atoll_channel {
     struct lock lock;
     bool sends;
-    bool alone; /* ATOLL_ONE_THREAD */
+    bool alone;  /* ATOLL_ONE_THREAD */
     bool sleeps; /* ATOLL_NO_POLLING */
-    int error;  /* 0, or why nothing goes any more */
+    int error;   /* 0, or why nothing goes any more */
     uint32_t peer;
     uint64_t peer_generation;
     uint64_t id;
@@ -111,7 +114,7 @@ struct atoll_channel {
     void *staging; /* for peeking at messages of several cells */
     struct spin spin;
     struct atoll_statistics statistics;
-    int fd; /* -1: none */
+    int fd;                     /* -1: none */
     struct atoll_channel *next; /* in the list of all senders' ends */
 };
 

@@ -86,8 +86,7 @@ int atoll_peer(uint32_t number, struct atoll_peer *peer)
     if (section == NULL)
         return 0;
     /* The kernel knows what the proxy says of a peer that cannot say it itself. */
-    int64_t state =
-        library_call(ATOLL_CALL_PEER_WAIT, number, UINT32_MAX, ATOLL_DEADLINE_NOW);
+    int64_t state = library_call(ATOLL_CALL_PEER_WAIT, number, UINT32_MAX, ATOLL_DEADLINE_NOW);
     peer->state = state < 0 ? ATOLL_STATE_EMPTY : (enum atoll_state)state;
     peer->exit_status = atomic_load_explicit(&section->exit_status, memory_order_relaxed);
     peer->generation = atomic_load_explicit(&section->generation, memory_order_acquire);

@@ -108,8 +108,8 @@ static __attribute__((noinline)) int send_slowly(struct atoll_channel *channel,
 {
     uint64_t deadline = 0;
     while (error != 0) {
-        error = channel->error != 0 ? channel->error
-                                    : sender_wait(channel, error, timeout, &deadline);
+        error =
+            channel->error != 0 ? channel->error : sender_wait(channel, error, timeout, &deadline);
         if (error != 0)
             break;
         if (channel->error == 0)
@@ -292,7 +292,8 @@ static int reader_over(struct atoll_channel *channel)
         return 0;
     shm_fence_acquire();
     atomic_store_explicit(&channel->own->position, channel->reader.tail, memory_order_relaxed);
-    const struct shm_cell *head = &channel->reader.cells[channel->reader.tail & channel->reader.mask];
+    const struct shm_cell *head =
+        &channel->reader.cells[channel->reader.tail & channel->reader.mask];
     if (atomic_load_explicit(&head->sequence, memory_order_acquire) == channel->reader.tail + 1)
         return 0; /* a message; or the ring of a new generation, which the next look sees */
     return channel_break(channel, -EPIPE);
@@ -403,8 +404,8 @@ ssize_t atoll_receive(struct atoll_channel *channel, void *buffer, size_t capaci
             break;
         library_pause();
     }
-    if (LIKELY(channel->error == 0 && atomic_load_explicit(&head->sequence, memory_order_acquire) ==
-                                          reader->tail + 1) &&
+    if (LIKELY(channel->error == 0 &&
+               atomic_load_explicit(&head->sequence, memory_order_acquire) == reader->tail + 1) &&
         LIKELY(SHM_READ_ONCE(head->kind) == SHM_MESSAGE_DATA)) {
         uint16_t kind;
         size_t length;
@@ -439,8 +440,8 @@ ssize_t atoll_receivev(struct atoll_channel *channel, const struct iovec *pieces
         return -EINVAL;
     size_t capacity = 0;
     for (int i = 0; i < count; i++)
-        capacity = pieces[i].iov_len > LENGTH_MAX - capacity ? LENGTH_MAX
-                                                             : capacity + pieces[i].iov_len;
+        capacity =
+            pieces[i].iov_len > LENGTH_MAX - capacity ? LENGTH_MAX : capacity + pieces[i].iov_len;
     channel_lock(channel);
     return receive_slowly(channel, pieces, count, capacity, timeout);
 }

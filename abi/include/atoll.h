@@ -143,13 +143,14 @@ ssize_t atoll_receivev(struct atoll_channel *channel, const struct iovec *pieces
 ssize_t atoll_next_length(struct atoll_channel *channel, int64_t timeout);
 
 /* Receives from whichever of the channels has a message, in turn: *index says from which (in: the
- * one that was last served, or 0). Channels that are broken are skipped; -EPIPE: all are. Sleeps. */
+ * one that was last served, or 0). Channels that are broken are skipped; -EPIPE: all are. Sleeps.
+ */
 ssize_t atoll_receive_any(struct atoll_channel *const *channels, size_t count, size_t *index,
                           void *buffer, size_t capacity, int64_t timeout);
 
 /* Builds a message where the receiver will read it. Between atoll_reserve and atoll_commit (or
- * atoll_cancel) the channel is this thread's: other threads' sends wait. `length` of atoll_commit may be
- * less than what was reserved. atoll_reserve sleeps; the others do not. */
+ * atoll_cancel) the channel is this thread's: other threads' sends wait. `length` of atoll_commit
+ * may be less than what was reserved. atoll_reserve sleeps; the others do not. */
 int atoll_reserve(struct atoll_channel *channel, size_t length, void **buffer, int64_t timeout);
 int atoll_commit(struct atoll_channel *channel, size_t length);
 int atoll_cancel(struct atoll_channel *channel);
@@ -224,8 +225,8 @@ struct atoll_barrier;
 int atoll_barrier_join(const char *name, const uint32_t *peers, size_t count, int64_t timeout,
                        struct atoll_barrier **barrier);
 /* Waits until all have come. After -ETIMEDOUT (or -EAGAIN) the arrival stands, and the next call
- * goes on waiting for the same one. -EPIPE: a member has ended before it came. One thread of each peer at a
- * time. Sleeps. */
+ * goes on waiting for the same one. -EPIPE: a member has ended before it came. One thread of each
+ * peer at a time. Sleeps. */
 int atoll_barrier_wait(struct atoll_barrier *barrier, int64_t timeout);
 int atoll_barrier_close(struct atoll_barrier *barrier); /* does not sleep */
 

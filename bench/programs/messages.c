@@ -42,7 +42,8 @@ static void print(const char *name, size_t bytes, double value)
     printf("%s %zu %.6g\n", name, bytes, value);
 }
 
-/* --- The floor: two bare threads that pass one cache line; one memcpy ---------------------------- */
+/* --- The floor: two bare threads that pass one cache line; one memcpy ----------------------------
+ */
 
 static struct {
     _Alignas(64) _Atomic unsigned word;
@@ -97,7 +98,8 @@ static double floor_copy(size_t bytes) /* ns for one memcpy, caches as warm as t
     return ns;
 }
 
-/* --- Between two --------------------------------------------------------------------------------- */
+/* --- Between two ---------------------------------------------------------------------------------
+ */
 
 static char *buffer;
 
@@ -204,7 +206,8 @@ static void pair(void)
     }
 }
 
-/* --- All with all -------------------------------------------------------------------------------- */
+/* --- All with all --------------------------------------------------------------------------------
+ */
 
 #define PEERS_MAX 64
 

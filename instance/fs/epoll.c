@@ -1,10 +1,11 @@
-/* epoll: a set of files that are looked at together. A look asks every file of the set, in turn from
- * where the last one stopped; what changes meanwhile is counted by file_notify, as for poll. So a
- * wake-up costs time in proportion to the set: right for tens or hundreds of files.
+/* epoll: a set of files that are looked at together. A look asks every file of the set, in turn
+ * from where the last one stopped; what changes meanwhile is counted by file_notify, as for poll.
+ * So a wake-up costs time in proportion to the set: right for tens or hundreds of files.
  *
  * EPOLLET: a file is told again only after something has been notified since it was last told; that
  * may be about another file, so such a program sees a readiness now and then that it knows.
- * An item belongs to one descriptor, and ends when that is closed (on Linux: with the last one of its file). */
+ * An item belongs to one descriptor, and ends when that is closed (on Linux: with the last one of
+ * its file). */
 #include "instance/fs/event.h"
 
 #include "instance/mm/kmalloc.h"

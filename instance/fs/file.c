@@ -20,7 +20,7 @@ static struct spinlock file_lock;
 static struct file_slot *file_slots;
 static int file_capacity;
 static uint64_t file_serials; /* given so far */
-static int file_end; /* one more than the highest descriptor in use */
+static int file_end;          /* one more than the highest descriptor in use */
 static int file_lowest_free;
 static uint64_t file_limit = FILE_DESCRIPTORS_MAX;
 

@@ -2,9 +2,9 @@
  *
  * The sender's kernel makes record and ring in its section and sends OPEN; the reader's kernel
  * checks them, makes its own record, puts the new end into the port's list, and answers ACCEPT, all
- * of it in its message interrupt: no program has to be waiting. Each end says CLOSE once its program
- * uses it no more, and frees its memory when it has heard the other's: until then the other may
- * still be reading it. The end of a peer counts as its CLOSE. */
+ * of it in its message interrupt: no program has to be waiting. Each end says CLOSE once its
+ * program uses it no more, and frees its memory when it has heard the other's: until then the other
+ * may still be reading it. The end of a peer counts as its CLOSE. */
 #include "instance/message/private.h"
 
 #include "instance/kernel.h"
@@ -201,7 +201,8 @@ void channel_take_refuse(uint32_t peer, const struct control_channel_refuse *mes
     struct message_end *end = end_of_peer(peer, message->sender, OBJECT_SENDER);
     if (end == NULL || end->state != END_OPENING || end->error != 0)
         return;
-    end->error = message->error == ENOENT || message->error == ENOMEM ? (int)message->error : EPROTO;
+    end->error =
+        message->error == ENOENT || message->error == ENOMEM ? (int)message->error : EPROTO;
     end->other_closed = true;
     if (end->opener != NULL)
         wait_queue_wake(end->opener, UINT32_MAX);

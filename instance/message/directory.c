@@ -65,7 +65,8 @@ void directory_wake(void)
         wait_queue_wake(&directory_waiters, UINT32_MAX);
 }
 
-/* Locked. Sleeps until something may have changed; the caller has said interest and looked again. */
+/* Locked. Sleeps until something may have changed; the caller has said interest and looked again.
+ */
 static int directory_sleep(uint64_t *saved, uint64_t deadline)
 {
     if (message_deadline_passed(deadline))
@@ -103,8 +104,7 @@ static struct shm_entry *own_find(uint32_t kind, const char *name, struct shm_en
     *free = NULL;
     for (uint64_t i = 0; i < count; i++) {
         bool used = atomic_load_explicit(&entries[i].id, memory_order_relaxed) != 0;
-        if (used && entries[i].kind == kind &&
-            memcmp(entries[i].name, name, SHM_NAME_MAX) == 0)
+        if (used && entries[i].kind == kind && memcmp(entries[i].name, name, SHM_NAME_MAX) == 0)
             return &entries[i];
         if (!used && *free == NULL)
             *free = &entries[i];

@@ -1,6 +1,6 @@
 /* Channels' ends, ports and gates as open files, for poll and epoll and nothing else: their data
- * goes no way through the kernel. Ready to read: a message, a channel to accept; ready to write: room for the
- * message that did not fit. */
+ * goes no way through the kernel. Ready to read: a message, a channel to accept; ready to write:
+ * room for the message that did not fit. */
 #include "instance/message/private.h"
 
 #include "instance/fs/file.h"

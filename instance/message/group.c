@@ -35,8 +35,8 @@ int64_t gate_join(uint64_t id, struct atoll_call_member *members, uint64_t count
     for (uint64_t i = 0; i < count && result == 0; i++) {
         if (!peer_is_there(members[i].peer, members[i].generation))
             result = -EPIPE;
-        list[i] = (struct message_member){members[i].peer, members[i].generation,
-                                          gate_at(&members[i])};
+        list[i] =
+            (struct message_member){members[i].peer, members[i].generation, gate_at(&members[i])};
         if (list[i].gate == NULL)
             result = -EINVAL;
     }
@@ -74,9 +74,8 @@ void gate_ring(const struct message_named *named)
     for (uint32_t i = 0; i < named->members; i++) {
         const struct message_member *member = &named->member[i];
         if (atomic_load_explicit(&member->gate->armed, memory_order_relaxed) % 2)
-            platform_doorbell_ring(
-                NULL, member->peer,
-                atomic_load_explicit(&member->gate->core, memory_order_relaxed));
+            platform_doorbell_ring(NULL, member->peer,
+                                   atomic_load_explicit(&member->gate->core, memory_order_relaxed));
     }
 }
 

@@ -222,7 +222,8 @@ static void link_receive(uint32_t peer)
             again = true;
         }
         if (result < 0) {
-            log_warn("the channel from the kernel of instance %u is closed: error %d", peer, result);
+            log_warn("the channel from the kernel of instance %u is closed: error %d", peer,
+                     result);
             over = true;
         }
         /* Armed for good, and anew for each doorbell that has been answered. */

@@ -10,10 +10,10 @@
 #include "instance/core.h"
 #include "instance/fs/file.h"
 #include "instance/kernel.h"
+#include "instance/message/message.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/sched/timer.h"
 #include "instance/string.h"
-#include "instance/message/message.h"
 #include "shm/fence.h"
 
 #include <errno.h>
@@ -87,17 +87,15 @@ int object_add(struct message_object *object, enum message_object_kind kind)
 struct message_object *object_find(uint64_t id)
 {
     uint64_t index = (id & UINT32_MAX) - 1;
-    struct message_object *object =
-        index < object_capacity ? object_table[index].object : NULL;
+    struct message_object *object = index < object_capacity ? object_table[index].object : NULL;
     return object != NULL && object->id == id ? object : NULL;
 }
 
 struct message_named *object_find_named(uint64_t id, enum message_object_kind kind)
 {
     struct message_object *object = object_find(id);
-    return object != NULL && object->kind == kind
-               ? LIST_ENTRY(object, struct message_named, object)
-               : NULL;
+    return object != NULL && object->kind == kind ? LIST_ENTRY(object, struct message_named, object)
+                                                  : NULL;
 }
 
 struct message_end *object_find_end(uint64_t id)
@@ -144,8 +142,7 @@ void object_remove(struct message_object *object)
     object_disarm(object);
     object_wake(object);
     while (!list_empty(&object->watches)) {
-        struct message_watch *watch =
-            LIST_ENTRY(object->watches.next, struct message_watch, link);
+        struct message_watch *watch = LIST_ENTRY(object->watches.next, struct message_watch, link);
         list_remove(&watch->link);
         watch->object = NULL;
     }

@@ -40,7 +40,7 @@ struct message_named {
         uint32_t peer;
         uint64_t generation;
         const struct shm_gate *gate;
-    } *member;
+    } * member;
 };
 
 enum message_end_state {
@@ -53,8 +53,8 @@ struct message_end {
     enum message_end_state state;
     uint32_t peer;
     uint64_t peer_generation;
-    uint64_t peer_id;         /* of the other end */
-    uint64_t own_offset;      /* of the own struct shm_channel */
+    uint64_t peer_id;    /* of the other end */
+    uint64_t own_offset; /* of the own struct shm_channel */
     struct shm_channel *own;
     uint64_t other_offset; /* of the other's */
     const struct shm_channel *other;
@@ -62,13 +62,13 @@ struct message_end {
     uint64_t cells_offset;
     uint64_t mask;
     uint64_t ring_generation;
-    bool closed;       /* the program uses it no more */
-    bool other_closed; /* the other end uses the own memory no more, or is gone */
-    int error;         /* OPENING: why it was refused */
-    struct wait_queue *opener;  /* who waits for the answer */
-    struct list accepted;       /* in message_named.accepted */
-    struct list peer_link;      /* in message_peers[peer].ends */
-    struct list extents;        /* struct message_extent.end_link */
+    bool closed;               /* the program uses it no more */
+    bool other_closed;         /* the other end uses the own memory no more, or is gone */
+    int error;                 /* OPENING: why it was refused */
+    struct wait_queue *opener; /* who waits for the answer */
+    struct list accepted;      /* in message_named.accepted */
+    struct list peer_link;     /* in message_peers[peer].ends */
+    struct list extents;       /* struct message_extent.end_link */
 };
 
 /* What another instance is to this one. */

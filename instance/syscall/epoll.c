@@ -28,9 +28,9 @@ static int64_t eventfd_make(struct trap_frame *frame, uint32_t flags)
 {
     if (flags & ~(uint32_t)(EFD_SEMAPHORE | O_CLOEXEC | O_NONBLOCK))
         return -EINVAL;
-    return install(eventfd_file((uint32_t)syscall_arg0(frame), flags & EFD_SEMAPHORE,
-                                flags & O_NONBLOCK),
-                   flags & O_CLOEXEC);
+    return install(
+        eventfd_file((uint32_t)syscall_arg0(frame), flags & EFD_SEMAPHORE, flags & O_NONBLOCK),
+        flags & O_CLOEXEC);
 }
 
 int64_t sys_eventfd(struct trap_frame *frame)

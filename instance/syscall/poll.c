@@ -1,7 +1,7 @@
 /* poll, select and their relatives: look at files until one has something to tell, the time is up
  * or a signal comes. select is poll with its descriptors in bit sets. */
-#include "instance/syscall/calls.h"
 #include "instance/syscall/poll.h"
+#include "instance/syscall/calls.h"
 #include "instance/syscall/signal.h"
 
 #include "instance/fs/file.h"

@@ -65,6 +65,7 @@ MESSAGES_TEST(windows, 3, "messages", "window", "1", NULL, 0)
 MESSAGES_TEST(names_and_states, 3, "messages-musl-pie", "names", "1", NULL, 0)
 MESSAGES_TEST(built_and_read_in_place, 2, "messages", "place", "1000", NULL, 0)
 MESSAGES_TEST(poll_waits_for_them, 2, "messages", "poll", "100", NULL, 0)
+MESSAGES_TEST(epoll_waits_for_them, 2, "messages-musl", "epoll", "200", NULL, 0)
 
 /* Whole messages first, then EPIPE; nobody hangs. */
 MESSAGES_TEST(sender_exits, 2, "messages", "exit", "1000", NULL, 0)
@@ -75,7 +76,8 @@ MESSAGES_TEST(peer_dies_under_sleepers, 2, "messages", "sleepers", "1", NULL, 13
 MESSAGES_TEST(hostile_flags, 2, "messages", "hostile", "1", NULL, 0)
 MESSAGES_TEST(hostile_length, 2, "messages", "hostile", "2", NULL, 0)
 
-/* `bench/messages.c` has the hundred thousand of the requirement: under TCG they take 20 seconds. */
+/* `bench/messages.c` has the hundred thousand of the requirement: under TCG they take 20 seconds.
+ */
 MESSAGES_TEST(sleeps_before_each_message, 2, "messages", "sleep", "10000", NULL, 0)
 /* One doorbell in seven gets lost, one in five is rung twice. */
 MESSAGES_TEST(doorbells_lost_and_doubled, 2, "messages", "faults", "300", NULL, 0)

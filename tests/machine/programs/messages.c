@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +43,8 @@ static void fail(const char *what, long result)
             fail(#Call, expect_result);                                                            \
     } while (0)
 
-/* --- Messages that say who they are ------------------------------------------------------------- */
+/* --- Messages that say who they are -------------------------------------------------------------
+ */
 
 struct head {
     uint32_t sender, receiver;
@@ -87,7 +90,8 @@ static void message_check(const unsigned char *got, size_t length, uint32_t send
             fail("a byte of a message is wrong", (long)i);
 }
 
-/* --- Many at once ------------------------------------------------------------------------------- */
+/* --- Many at once -------------------------------------------------------------------------------
+ */
 
 static void connect_to(int peer)
 {
@@ -190,7 +194,8 @@ static void mode_scatter(void)
     exchange();
 }
 
-/* --- Several threads at one end ----------------------------------------------------------------- */
+/* --- Several threads at one end -----------------------------------------------------------------
+ */
 
 #define THREADS 4
 static uint64_t thread_sum;
@@ -238,7 +243,8 @@ static void mode_threads(void)
         fail("the sum of all messages", (long)thread_sum);
 }
 
-/* --- Deaths ------------------------------------------------------------------------------------- */
+/* --- Deaths -------------------------------------------------------------------------------------
+ */
 
 /* Peer 2 sends `number` messages and dies in this way; peer 1 gets them all, then EPIPE. */
 static void die(const char *way)
@@ -362,7 +368,8 @@ static void mode_hostile(void)
         fail("send to who has refused", result);
 }
 
-/* --- Sleeping ----------------------------------------------------------------------------------- */
+/* --- Sleeping -----------------------------------------------------------------------------------
+ */
 
 /* To and fro; both sides sleep before each message. With faults, some doorbells are lost. */
 static void mode_sleep(void)
@@ -401,7 +408,8 @@ static void mode_idle(void)
         MUST(atoll_send(to[2], "x", 1, SECOND));
 }
 
-/* --- Groups, memory, names ---------------------------------------------------------------------- */
+/* --- Groups, memory, names ----------------------------------------------------------------------
+ */
 
 static void mode_barrier(void)
 {
@@ -538,6 +546,70 @@ static void mode_poll(void)
         fail("wait for several kinds", items[1].ready);
 }
 
+/* The same with epoll, told of changes only, and with an eventfd that a thread writes. */
+static int event;
+
+static void *write_event(void *unused)
+{
+    uint64_t one = 1;
+    (void)unused;
+    for (long i = 0; i < number; i++) {
+        usleep(700);
+        if (write(event, &one, sizeof(one)) != sizeof(one))
+            fail("write to the eventfd", i);
+    }
+    return NULL;
+}
+
+static void mode_epoll(void)
+{
+    if (self == 1) {
+        connect_to(2);
+        for (long i = 0; i < number; i++) {
+            if (i % 3 == 0)
+                usleep(1000);
+            MUST(atoll_send(to[2], &i, sizeof(i), 30 * SECOND));
+        }
+        return;
+    }
+    pthread_t thread;
+    int set = epoll_create1(0);
+    event = eventfd(0, EFD_NONBLOCK);
+    accept_from(1);
+    struct epoll_event wanted = {.events = EPOLLIN | EPOLLET, .data.u32 = 1}, got;
+    if (epoll_ctl(set, EPOLL_CTL_ADD, (int)MUST(atoll_channel_fd(from[1])), &wanted))
+        fail("epoll_ctl", -errno);
+    wanted.data.u32 = 2;
+    if (epoll_ctl(set, EPOLL_CTL_ADD, event, &wanted) ||
+        !epoll_ctl(set, EPOLL_CTL_ADD, event, &wanted) || errno != EEXIST)
+        fail("epoll_ctl", -errno);
+    pthread_create(&thread, NULL, write_event, NULL);
+    uint64_t events = 0;
+    long next = 0;
+    int over = 0;
+    while (events < (uint64_t)number || !over) {
+        if (epoll_wait(set, &got, 1, 30000) != 1)
+            fail("epoll_wait", -errno);
+        uint64_t more;
+        if (got.data.u32 == 2 && read(event, &more, sizeof(more)) == sizeof(more))
+            events += more;
+        while (got.data.u32 == 1 && !over) {
+            long value;
+            ssize_t length = atoll_receive(from[1], &value, sizeof(value), 0);
+            if (length == -EAGAIN)
+                break;
+            over = length == -EPIPE;
+            if (!over && (length != sizeof(value) || value != next++))
+                fail("order", value);
+        }
+    }
+    pthread_join(thread, NULL);
+    if (next != number || events != (uint64_t)number)
+        fail("not all", next);
+    if (epoll_ctl(set, EPOLL_CTL_DEL, event, NULL) || close(set))
+        fail("epoll_ctl", -errno);
+}
+
 static void mode_names(void)
 {
     struct atoll_port *late;
@@ -605,6 +677,8 @@ int main(int argc, char **argv)
         mode_place();
     else if (strcmp(mode, "poll") == 0)
         mode_poll();
+    else if (strcmp(mode, "epoll") == 0)
+        mode_epoll();
     else if (strcmp(mode, "names") == 0)
         mode_names();
     else

@@ -31,11 +31,11 @@ Test(death, at_every_point_of_a_message, .timeout = 60)
             cr_assert_eq(atoll_send(pair.sender, bytes, lengths[k], 0), 0);
             /* Takes back a part of the stores, among them the last. */
             uint64_t *words = (uint64_t *)fake_section(FAKE_SENDER);
-            uint64_t last = (uint64_t)((uint8_t *)&pair.sender->writer
-                                           .cells[head & pair.sender->writer.mask]
-                                           .sequence -
-                                       fake_section(FAKE_SENDER)) /
-                            8;
+            uint64_t last =
+                (uint64_t)((uint8_t *)&pair.sender->writer.cells[head & pair.sender->writer.mask]
+                               .sequence -
+                           fake_section(FAKE_SENDER)) /
+                8;
             for (uint64_t i = 0; i < fake_lagoon.section_size / 8; i++)
                 if (words[i] != before[i] && (i == last || random_below(&state, 2)))
                     words[i] = before[i];
@@ -80,7 +80,8 @@ Test(death, the_reader_s_end_ends_the_sender)
     fake_end();
 }
 
-/* --- Hostile memory ----------------------------------------------------------------------------- */
+/* --- Hostile memory -----------------------------------------------------------------------------
+ */
 
 static void try_to_receive(struct atoll_channel *channel, uint64_t *state)
 {
@@ -182,7 +183,8 @@ Test(hostile, every_field_of_the_reader_s_memory, .timeout = 60)
     }
 }
 
-/* --- No Atoll ------------------------------------------------------------------------------------ */
+/* --- No Atoll ------------------------------------------------------------------------------------
+ */
 
 Test(plain, everything_says_enosys)
 {

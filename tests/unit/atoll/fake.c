@@ -34,8 +34,8 @@ void fake_start(uint64_t heap)
     lagoon_make(&fake_lagoon, FAKE_PEERS, heap);
     for (uint32_t peer = 0; peer < FAKE_PEERS; peer++) {
         const struct shm_section *section = lagoon_start(&fake_lagoon, peer, 1);
-        heap_memory[peer] = aligned_alloc(
-            16, (shm_heap_overhead(section->heap_size) + 15) & ~UINT64_C(15));
+        heap_memory[peer] =
+            aligned_alloc(16, (shm_heap_overhead(section->heap_size) + 15) & ~UINT64_C(15));
         heaps[peer] = shm_heap_init(heap_memory[peer], section->heap_offset, section->heap_size);
     }
     for (int i = 0; i < ENDS_MAX; i++)
@@ -43,8 +43,8 @@ void fake_start(uint64_t heap)
         ends[i].condition = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     cr_assert_eq(atoll_init(), 0);
     /* The library learns only once where it is; the next test's lagoon is another. */
-    cr_assert_eq(shm_view_open(&library.view, fake_lagoon.base, fake_lagoon.size, FAKE_SENDER, NULL),
-                 0);
+    cr_assert_eq(
+        shm_view_open(&library.view, fake_lagoon.base, fake_lagoon.size, FAKE_SENDER, NULL), 0);
 }
 
 void fake_end(void)

@@ -74,8 +74,7 @@ static void *send_all(void *argument)
                 }
             } else if (way == 1) {
                 size_t cut = random_below(&ways, length + 1);
-                struct iovec pieces[3] = {
-                    {bytes, cut}, {NULL, 0}, {bytes + cut, length - cut}};
+                struct iovec pieces[3] = {{bytes, cut}, {NULL, 0}, {bytes + cut, length - cut}};
                 result = atoll_sendv(channel, pieces, 3, timeout);
             } else {
                 result = atoll_send(channel, bytes, length, timeout);
@@ -162,7 +161,8 @@ Test(stream, section_hardly_larger_than_a_message, .timeout = 100)
     run_stream(64, 150000, 256 << 10, message_count(3000));
 }
 
-/* --- Several threads at each end ---------------------------------------------------------------- */
+/* --- Several threads at each end ----------------------------------------------------------------
+ */
 
 #define THREADS 3
 
