@@ -34,7 +34,7 @@ static int compare_doubles(const void *a, const void *b)
 /* The median of a measurement, or 0 where there is none. */
 static double median(const char *name, size_t bytes)
 {
-    double values[ROUNDS_MAX];
+    double values[ROUNDS_MAX] = {0};
     int count = 0;
 
     for (int i = 0; i < sample_count && count < ROUNDS_MAX; i++)

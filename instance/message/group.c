@@ -203,12 +203,14 @@ int64_t counter_change(struct atoll_call_counter *call)
         list_init(&request->link);
         result = request_send(call, request);
         call->tag = request->tag;
-    } else if ((request = request_find(call->tag)) == NULL) {
-        result = -ENOENT;
+    } else {
+        request = request_find(call->tag);
     }
-    while (result == 0 && !request->done)
+    if (request == NULL)
+        result = -ENOENT;
+    while (request != NULL && result == 0 && !request->done)
         result = message_sleep(&request->waiter, &saved, 0);
-    if (result != -EINTR && request != NULL) {
+    if (request != NULL && result != -EINTR) {
         list_remove(&request->link);
         result = result == 0 ? request->error : result;
         call->before = request->before;

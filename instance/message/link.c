@@ -35,7 +35,8 @@ int links_init(void)
     message_self = instance.view.self;
     message_peer_count = instance.view.peers - 2; /* without the proxy and the boot loader */
     message_peers = kzalloc((message_peer_count + 1) * sizeof(*message_peers));
-    link_buffer = kmalloc(ipi_message_max());
+    if (link_buffer == NULL)
+        link_buffer = kmalloc(ipi_message_max());
     if (message_peers == NULL || link_buffer == NULL)
         return -ENOMEM;
     for (uint32_t peer = 0; peer <= message_peer_count; peer++) {
