@@ -8,7 +8,6 @@
 #include "instance/host.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
-#include "instance/message/message.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/string.h"
 #include "instance/syscall/restart.h"
@@ -46,14 +45,12 @@ int console_init(void)
     for (int i = 0; i < 3; i++)
         wait_queue_init(&console_streams[i].turn);
     console_input_init();
-    int error = host_init();
-    return error != 0 ? error : message_init();
+    return host_init();
 }
 
 void console_doorbell(void)
 {
     host_receive();
-    message_doorbell();
 }
 
 void console_flush(uint64_t deadline)
