@@ -263,6 +263,17 @@ static void look_at_output(struct machine_run *run)
     machine_stop(run, SIGPIPE, STATUS_OUTPUT_FAILED);
 }
 
+/* Returns whether a sink that was full has room again: then no event will say so, and instances
+ * whose output waits for it have to be served once more. */
+static bool flush_output(struct machine_run *run)
+{
+    bool out = output_sink_full(run->output.out), err = output_sink_full(run->output.err);
+
+    output_flush(&run->output);
+    return (out && !output_sink_full(run->output.out)) ||
+           (err && !output_sink_full(run->output.err));
+}
+
 void machine_serve(struct machine_run *run)
 {
     bool progress, all_over = true, all_seen = true;
@@ -279,7 +290,7 @@ void machine_serve(struct machine_run *run)
             if (!run->instances[i].over)
                 progress |= serve_instance(&run->instances[i]);
         progress |= feed_input(run);
-        output_flush(&run->output);
+        progress |= flush_output(run);
         look_at_output(run);
         if (!progress)
             progress = arm(run);
