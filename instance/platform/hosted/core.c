@@ -25,7 +25,7 @@
 #include <linux/time.h>
 
 #define NS UINT64_C(1000000000)
-#define START_LIMIT_NS (5 * NS)
+#define START_LIMIT_NS (10 * NS) /* without another core that comes up: the host may be busy */
 #define STOP_LIMIT_NS (2 * NS)
 #define RELAX_YIELD 1024       /* pauses until the host may run somebody else */
 #define RELAX_YIELD_CROWDED 16 /* with more cores than the host has */
@@ -121,9 +121,9 @@ unsigned platform_cores_start(void (*entry)(struct core *core))
             return core_count - i;
         }
     }
-    uint64_t limit = platform_monotonic_ns() + START_LIMIT_NS;
     unsigned failed = 0;
-    for (uint32_t i = 1; i < core_count; i++) {
+    for (uint32_t i = 1; i < core_count && !failed; i++) {
+        uint64_t limit = platform_monotonic_ns() + START_LIMIT_NS;
         while (!atomic_load_explicit(&cores[i].shared.online, memory_order_acquire)) {
             if (platform_monotonic_ns() > limit) {
                 log_error("core %u did not come up", cores[i].machine_core);
