@@ -140,6 +140,20 @@ static bool read_log(struct instance_run *instance, const struct shm_section *se
 /* --- The instances -------------------------------------------------------------------------------
  */
 
+/* Says to all others that this generation of the instance is over, whether it could say so itself
+ * or not, and wakes them. */
+static void give_verdict(struct machine_run *run, uint32_t peer, const struct shm_section *section)
+{
+    uint64_t generation = atomic_load_explicit(&section->generation, memory_order_acquire);
+
+    atomic_store_explicit(&run->lagoon.verdicts[peer].generation, generation, memory_order_release);
+    if (run->platform_ended)
+        return;
+    for (size_t i = 0; i < run->count; i++)
+        if (run->instances[i].seen && !run->instances[i].over && run->instances[i].peer != peer)
+            run->platform->operations->ring(run->platform, run->instances[i].peer);
+}
+
 void machine_instance_over(struct instance_run *instance)
 {
     struct machine_run *run = instance->machine;
@@ -151,6 +165,7 @@ void machine_instance_over(struct instance_run *instance)
     io_channel_over(instance->channel);
     io_channel_end_lines(instance->channel);
     if (section) {
+        give_verdict(run, instance->peer, section);
         while (read_log(instance, section))
             ;
         lines_end(&instance->log_lines, log_line, instance);
@@ -263,17 +278,6 @@ static void look_at_output(struct machine_run *run)
     machine_stop(run, SIGPIPE, STATUS_OUTPUT_FAILED);
 }
 
-/* Returns whether a sink that was full has room again: then no event will say so, and instances
- * whose output waits for it have to be served once more. */
-static bool flush_output(struct machine_run *run)
-{
-    bool out = output_sink_full(run->output.out), err = output_sink_full(run->output.err);
-
-    output_flush(&run->output);
-    return (out && !output_sink_full(run->output.out)) ||
-           (err && !output_sink_full(run->output.err));
-}
-
 void machine_serve(struct machine_run *run)
 {
     bool progress, all_over = true, all_seen = true;
@@ -290,7 +294,8 @@ void machine_serve(struct machine_run *run)
             if (!run->instances[i].over)
                 progress |= serve_instance(&run->instances[i]);
         progress |= feed_input(run);
-        progress |= flush_output(run);
+        /* Room that this makes is for writes that wait: nothing else would come back to them. */
+        progress |= output_flush(&run->output);
         look_at_output(run);
         if (!progress)
             progress = arm(run);

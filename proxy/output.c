@@ -202,11 +202,18 @@ void output_close(struct output *output)
     sink_close(&output->sinks[1]);
 }
 
-void output_flush(struct output *output)
+bool output_flush(struct output *output)
 {
-    sink_flush(&output->sinks[0]);
-    if (output->err != output->out)
-        sink_flush(&output->sinks[1]);
+    bool room = false;
+
+    for (size_t i = 0; i < sizeof(output->sinks) / sizeof(output->sinks[0]); i++) {
+        struct output_sink *sink = &output->sinks[i];
+        bool full = output_sink_full(sink);
+
+        sink_flush(sink);
+        room |= full && !output_sink_full(sink);
+    }
+    return room;
 }
 
 bool output_idle(const struct output *output)

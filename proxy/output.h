@@ -78,8 +78,9 @@ __attribute__((format(printf, 2, 3))) void output_print(struct output_sink *sink
                                                         const char *format, ...);
 void output_line(struct output_sink *sink, const char *prefix, const char *line, size_t length);
 
-/* Writes what the files take at once; waits in the event loop for the rest. */
-void output_flush(struct output *output);
+/* Writes what the files take at once; waits in the event loop for the rest. Returns whether a sink
+ * that was full has room now: writes that it has turned away can go on. */
+bool output_flush(struct output *output);
 
 bool output_sink_full(const struct output_sink *sink); /* streams have to wait */
 bool output_idle(const struct output *output);         /* nothing left to write */
