@@ -115,13 +115,15 @@ static int core_prepare(struct core *core, void (*entry)(struct core *core))
 
 unsigned platform_cores_start(void (*entry)(struct core *core))
 {
-    for (uint32_t i = 1; i < core_count; i++) {
+    unsigned failed = 0;
+    hosted_signals_block(true);
+    for (uint32_t i = 1; i < core_count && !failed; i++) {
         if (core_prepare(&cores[i], entry)) {
             log_error("core %u cannot be started", cores[i].machine_core);
-            return core_count - i;
+            failed = core_count - i;
         }
     }
-    unsigned failed = 0;
+    hosted_signals_block(false);
     for (uint32_t i = 1; i < core_count && !failed; i++) {
         uint64_t limit = platform_monotonic_ns() + START_LIMIT_NS;
         while (!atomic_load_explicit(&cores[i].shared.online, memory_order_acquire)) {
@@ -147,6 +149,7 @@ noreturn void hosted_secondary_start(struct core *core)
         log_error("core %u: %s (error %ld)", core->machine_core, what, -error);
         platform_core_park();
     }
+    hosted_signals_block(false);
     core->machine->entry(core);
     panic(NULL, "core %u: its entry function returned", core->index);
 }
