@@ -261,11 +261,15 @@ static int file_cursor_copy(struct file_cursor *cursor, uint8_t *to, const uint8
         uint64_t piece = room < length ? room : length;
         uint64_t address = at.vectors->address + at.done;
         if (to != NULL) {
-            if (user_read(to, address, piece) != 0)
+            if (at.kernel)
+                memcpy(to, (const void *)address, piece);
+            else if (user_read(to, address, piece) != 0)
                 return -EFAULT;
             to += piece;
         } else {
-            if (user_write(address, from, piece) != 0)
+            if (at.kernel)
+                memcpy((void *)address, from, piece);
+            else if (user_write(address, from, piece) != 0)
                 return -EFAULT;
             from += piece;
         }

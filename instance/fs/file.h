@@ -3,6 +3,8 @@
 #ifndef INSTANCE_FS_FILE_H
 #define INSTANCE_FS_FILE_H
 
+#include "instance/fs/lock.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +20,17 @@ struct file_vector {
 };
 
 /* st_mode's file types (S_IF* cannot be had from <linux/stat.h> beside libc's headers). */
+#define FILE_TYPE_MASK 0170000
 #define FILE_TYPE_PIPE 0010000
 #define FILE_TYPE_CHARACTER 0020000
+#define FILE_TYPE_DIRECTORY 0040000
+#define FILE_TYPE_REGULAR 0100000
+#define FILE_TYPE_LINK 0120000
+
+struct file_time {
+    int64_t seconds;      /* since 1970 */
+    uint32_t nanoseconds; /* below 1e9 */
+};
 
 /* What fstat and statx tell, beside what all files have in common. */
 struct file_status {
@@ -28,9 +39,14 @@ struct file_status {
     uint64_t special; /* device number of a device file */
     uint64_t size;
     uint32_t block_size;
+    uint32_t user, group;
+    uint64_t links;
+    uint64_t blocks; /* of 512 bytes */
+    struct file_time accessed, modified, changed;
 };
 
 struct file;
+struct vfs_node;
 
 /* A NULL operation gives the error in its comment. Results are byte counts, 0 or negative errno
  * values. All may sleep. */
@@ -38,6 +54,11 @@ struct file_operations {
     int64_t (*read)(struct file *file, const struct file_vector *vectors, size_t count); /* EBADF */
     int64_t (*write)(struct file *file, const struct file_vector *vectors,
                      size_t count);                                             /* EBADF */
+    /* As read and write, at a place of its own that leaves the position alone. */
+    int64_t (*read_at)(struct file *file, const struct file_vector *vectors, size_t count,
+                       uint64_t offset); /* ESPIPE */
+    int64_t (*write_at)(struct file *file, const struct file_vector *vectors, size_t count,
+                        uint64_t offset);                                       /* ESPIPE */
     int64_t (*seek)(struct file *file, int64_t offset, int whence);             /* ESPIPE */
     int (*status)(struct file *file, struct file_status *status);               /* EBADF */
     int64_t (*control)(struct file *file, uint32_t request, uint64_t argument); /* ENOTTY */
@@ -52,6 +73,13 @@ struct file {
     _Atomic uint32_t flags; /* O_ACCMODE, O_APPEND, O_NONBLOCK ... as F_GETFL gives them */
     uint64_t position;
     int stream; /* of the console: 0, 1, 2 */
+
+    /* Of files that the file system opened (vfs.h); otherwise NULL. */
+    struct vfs_node *node; /* held */
+    char *path;            /* where it was opened, kfree'd with the file; NULL: not known */
+    void *data;            /* the node's operations' own */
+    uint64_t handle;       /* likewise */
+    struct file_lock position_lock;
 };
 
 /* Puts the console's files at descriptors 0 to 2. 0 or -ENOMEM. */
@@ -98,6 +126,7 @@ struct file_cursor {
     const struct file_vector *vectors;
     size_t count;
     uint64_t done; /* bytes of vectors[0] already passed */
+    bool kernel;   /* the vectors are the kernel's own memory */
 };
 
 /* All bytes from here on, at most INT32_MAX rounded down to a page, as Linux has it. */

@@ -84,6 +84,14 @@ uint64_t space_promisable(void)
     return available > taken ? available - taken : 0;
 }
 
+uint64_t space_available(void)
+{
+    spin_lock(&space.lock);
+    uint64_t bytes = space_promisable();
+    spin_unlock(&space.lock);
+    return bytes;
+}
+
 static bool is_touched(const struct area *area)
 {
     return area->touched_low < area->touched_high;

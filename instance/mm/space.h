@@ -50,6 +50,9 @@ enum space_fault {
                             only read, so it has to be the program's own and not the file's */
 };
 
+/* Bytes that are neither in use nor promised to the program. */
+uint64_t space_available(void);
+
 /* A page fault at `address`. Returns 0: mapped, try again; -EFAULT: no area there (SIGSEGV,
  * SEGV_MAPERR); -EACCES: the area forbids it (SEGV_ACCERR); -ENOMEM: the partition is full. */
 int space_handle_fault(uint64_t address, enum space_fault access);
