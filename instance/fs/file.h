@@ -53,7 +53,7 @@ struct vfs_node;
 struct file_operations {
     int64_t (*read)(struct file *file, const struct file_vector *vectors, size_t count); /* EBADF */
     int64_t (*write)(struct file *file, const struct file_vector *vectors,
-                     size_t count);                                             /* EBADF */
+                     size_t count); /* EBADF */
     /* As read and write, at a place of its own that leaves the position alone. */
     int64_t (*read_at)(struct file *file, const struct file_vector *vectors, size_t count,
                        uint64_t offset); /* ESPIPE */

@@ -86,7 +86,8 @@ static void tmpfs_release(struct vfs_node *node)
     kfree(gone);
 }
 
-/* --- Directories; the lock is held ------------------------------------------------------------- */
+/* --- Directories; the lock is held -------------------------------------------------------------
+ */
 
 static uint32_t tmpfs_hash(const char *name)
 {

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct tmpfs_pages {
-    uint64_t root;   /* physical address of the top table, or (height 0) of the only page; 0: none */
+    uint64_t root; /* physical address of the top table, or (height 0) of the only page; 0: none */
     unsigned height; /* levels of tables */
     uint64_t count;  /* pages there, tables not counted */
 };

@@ -25,8 +25,7 @@ void vfs_node_init(struct vfs_node *node, const struct vfs_node_operations *oper
 
 void vfs_put(struct vfs_node *node)
 {
-    if (node != NULL &&
-        atomic_fetch_sub_explicit(&node->references, 1, memory_order_acq_rel) == 1)
+    if (node != NULL && atomic_fetch_sub_explicit(&node->references, 1, memory_order_acq_rel) == 1)
         node->operations->release(node);
 }
 
@@ -86,10 +85,21 @@ static const char etc_resolv[] = "# no name server is known\n";
 
 /* UTC as a file of the time zone database (RFC 8536): version 2, once with 32-bit and once with
  * 64-bit times, no transitions, one type. */
-#define ZONE_HEADER(version) "TZif" version "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"                        \
-                             "\0\0\0\0" "\0\0\0\0" "\0\0\0\0" "\0\0\0\0" "\0\0\0\1" "\0\0\0\4"
-#define ZONE_TYPE "\0\0\0\0" "\0" "\0" "UTC\0"
-static const char etc_localtime[] = ZONE_HEADER("2") ZONE_TYPE ZONE_HEADER("2") ZONE_TYPE "\nUTC0\n";
+#define ZONE_HEADER(version)                                                                       \
+    "TZif" version "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"                                                \
+    "\0\0\0\0"                                                                                     \
+    "\0\0\0\0"                                                                                     \
+    "\0\0\0\0"                                                                                     \
+    "\0\0\0\0"                                                                                     \
+    "\0\0\0\1"                                                                                     \
+    "\0\0\0\4"
+#define ZONE_TYPE                                                                                  \
+    "\0\0\0\0"                                                                                     \
+    "\0"                                                                                           \
+    "\0"                                                                                           \
+    "UTC\0"
+static const char etc_localtime[] =
+    ZONE_HEADER("2") ZONE_TYPE ZONE_HEADER("2") ZONE_TYPE "\nUTC0\n";
 
 static int make_directory(struct vfs_node *parent, const char *name, uint32_t mode,
                           struct vfs_node **node)
@@ -103,8 +113,8 @@ static int fill_etc(struct vfs_node *etc)
     char hosts[MACHINE_NAME_MAX + 64];
     char name[MACHINE_NAME_MAX + 1];
     const char *own = (const char *)instance.handover->name;
-    size_t hosts_length = format_to(hosts, sizeof(hosts),
-                                    "127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost\n", own);
+    size_t hosts_length =
+        format_to(hosts, sizeof(hosts), "127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost\n", own);
     size_t name_length = format_to(name, sizeof(name), "%s\n", own);
     const struct {
         const char *name, *bytes;
@@ -145,7 +155,8 @@ int vfs_init(void)
     static const struct {
         const char *name;
         uint32_t mode;
-    } directories[] = {{"etc", 0755}, {"tmp", 01777}, {"var", 0755}, {"root", 0700}, {"home", 0755}};
+    } directories[] = {
+        {"etc", 0755}, {"tmp", 01777}, {"var", 0755}, {"root", 0700}, {"home", 0755}};
     int error = 0;
     for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]) && error == 0; i++) {
         struct vfs_node *node;

@@ -42,7 +42,13 @@ struct vfs_creation {
     const char *target; /* of a symbolic link */
 };
 
-enum vfs_change_bits { VFS_MODE = 1, VFS_USER = 2, VFS_GROUP = 4, VFS_ACCESSED = 8, VFS_MODIFIED = 16 };
+enum vfs_change_bits {
+    VFS_MODE = 1,
+    VFS_USER = 2,
+    VFS_GROUP = 4,
+    VFS_ACCESSED = 8,
+    VFS_MODIFIED = 16
+};
 struct vfs_change {
     unsigned which; /* enum vfs_change_bits */
     uint32_t mode, user, group;
@@ -71,8 +77,8 @@ struct vfs_node_operations {
     int (*create_open)(struct vfs_node *directory, const char *name, uint32_t mode,
                        struct file *file);
     int (*remove)(struct vfs_node *directory, const char *name, bool is_directory); /* EPERM */
-    int (*rename)(struct vfs_node *from, const char *name, struct vfs_node *to, const char *new_name,
-                  unsigned flags);                                              /* EPERM */
+    int (*rename)(struct vfs_node *from, const char *name, struct vfs_node *to,
+                  const char *new_name, unsigned flags);                              /* EPERM */
     int (*link)(struct vfs_node *node, struct vfs_node *directory, const char *name); /* EPERM */
 
     /* All nodes. */
@@ -87,7 +93,7 @@ struct vfs_node_operations {
     void (*release)(struct vfs_node *node);
 
     /* Open files; file->node is the node. */
-    int (*open)(struct file *file);  /* NULL: nothing to prepare */
+    int (*open)(struct file *file);   /* NULL: nothing to prepare */
     void (*close)(struct file *file); /* the file's end, before the node is put */
     int64_t (*read)(struct file *file, struct file_cursor *to, uint64_t length, uint64_t offset);
     /* With O_APPEND in `append`, the end of the file counts instead of *offset; sets *offset to
@@ -163,7 +169,7 @@ void vfs_place_put(struct vfs_place *place);
  * or -ENAMETOOLONG. */
 int64_t vfs_directory_path(struct vfs_node *directory, char *path);
 
-struct vfs_node *vfs_working_directory(void); /* held */
+struct vfs_node *vfs_working_directory(void);              /* held */
 int vfs_set_working_directory(struct vfs_node *directory); /* takes a reference of its own */
 uint32_t vfs_umask(void);
 uint32_t vfs_set_umask(uint32_t mask); /* returns the former */
@@ -184,9 +190,6 @@ static inline bool vfs_is_file(const struct file *file)
     return file->node != NULL;
 }
 
-/* Transfers between a file and kernel memory, at `offset`. Bytes or an error. */
-int64_t vfs_read_kernel(struct file *file, void *to, uint64_t length, uint64_t offset);
-
 /* --- The file systems --------------------------------------------------------------------------
  */
 
@@ -199,6 +202,9 @@ int tmpfs_create_unnamed(struct vfs_node **node);
 
 /* pseudo.c: the trees of /proc, /sys and /dev. */
 struct vfs_mount *pseudo_mount_create(const char *path);
+
+/* program_file.c: the program's own file, open for reading. */
+int program_file_open(const uint8_t *bytes, uint64_t size, struct file **file);
 
 /* host_files.c: the folders that the proxy shows this instance; made when first looked for. */
 void host_mounts_init(void);

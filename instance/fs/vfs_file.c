@@ -52,7 +52,7 @@ static int check_access(struct file *file, bool write)
 static int64_t file_read_at(struct file *file, const struct file_vector *vectors, size_t count,
                             uint64_t offset)
 {
-    struct file_cursor cursor = {vectors, count, 0};
+    struct file_cursor cursor = {.vectors = vectors, .count = count};
     int error = check_access(file, false);
     if (error != 0)
         return error;
@@ -67,7 +67,7 @@ static int64_t file_read_at(struct file *file, const struct file_vector *vectors
 static int64_t file_write_from(struct file *file, const struct file_vector *vectors, size_t count,
                                uint64_t *offset)
 {
-    struct file_cursor cursor = {vectors, count, 0};
+    struct file_cursor cursor = {.vectors = vectors, .count = count};
     int error = check_access(file, true);
     if (error != 0)
         return error;
@@ -154,8 +154,8 @@ static int64_t seek_locked(struct file *file, int64_t offset, int whence)
         if (offset < 0 || (uint64_t)offset >= status.size)
             return -ENXIO;
         if (file->node->operations->seek_data != NULL) {
-            offset = file->node->operations->seek_data(file, (uint64_t)offset,
-                                                       whence == SEEK_TO_HOLE);
+            offset =
+                file->node->operations->seek_data(file, (uint64_t)offset, whence == SEEK_TO_HOLE);
             if (offset < 0)
                 return offset;
         } else if (whence == SEEK_TO_HOLE) {
@@ -354,7 +354,17 @@ static int open_once(struct vfs_node *start, const char *path, uint32_t flags, u
     int error = vfs_walk(start, path, walk, &place);
     if (error != 0)
         return error;
-    if (place.file != NULL) {
+    if (place.file != NULL && place.file->node != NULL && !exclusive) {
+        error = check_kind(place.file->node, flags);
+        if (error == 0)
+            error = vfs_open_node(vfs_hold(place.file->node), flags, out);
+        if (error == 0 && place.file->path != NULL) {
+            size_t size = strlen(place.file->path) + 1;
+            (*out)->path = kmalloc(size);
+            if ((*out)->path != NULL)
+                memcpy((*out)->path, place.file->path, size);
+        }
+    } else if (place.file != NULL) {
         /* A pipe or the console: the open file itself, once more. */
         *out = place.file;
         place.file = NULL;
@@ -372,7 +382,7 @@ static int open_once(struct vfs_node *start, const char *path, uint32_t flags, u
         if (error == 0)
             error = vfs_open_node(vfs_hold(place.node), flags, out);
     }
-    if (error == 0 && (*out)->node != NULL && (*out)->path == NULL)
+    if (error == 0 && place.file == NULL && (*out)->node != NULL)
         (*out)->path = open_path(&place, (*out)->node);
     vfs_place_put(&place);
     return error;

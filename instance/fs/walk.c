@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-static struct spinlock walk_lock; /* guards the next two */
+static struct spinlock walk_lock;               /* guards the next two */
 static struct vfs_node *walk_working_directory; /* NULL: / */
 static uint32_t walk_umask = 022;
 
@@ -69,7 +69,7 @@ static int walk_up(struct vfs_node **directory)
 /* --- The walk --------------------------------------------------------------------------------- */
 
 struct walk {
-    char *rest;  /* what is left of the path, in */
+    char *rest;          /* what is left of the path, in */
     char *front, *spare; /* one of these, of VFS_PATH_MAX * 2 bytes */
     unsigned links;
 };
@@ -307,7 +307,8 @@ out:
     return result;
 }
 
-/* --- What the process keeps -------------------------------------------------------------------- */
+/* --- What the process keeps --------------------------------------------------------------------
+ */
 
 struct vfs_node *vfs_working_directory(void)
 {

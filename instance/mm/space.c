@@ -86,9 +86,9 @@ uint64_t space_promisable(void)
 
 uint64_t space_available(void)
 {
-    spin_lock(&space.lock);
+    sleep_lock_take(&space.lock);
     uint64_t bytes = space_promisable();
-    spin_unlock(&space.lock);
+    sleep_lock_release(&space.lock);
     return bytes;
 }
 
