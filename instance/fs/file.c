@@ -294,3 +294,18 @@ int file_cursor_write(struct file_cursor *cursor, const void *from, uint64_t len
 {
     return file_cursor_copy(cursor, NULL, from, length);
 }
+
+void file_cursor_skip(struct file_cursor *cursor, uint64_t length)
+{
+    while (length != 0) {
+        uint64_t room = cursor->vectors->length - cursor->done;
+        uint64_t piece = room < length ? room : length;
+        length -= piece;
+        cursor->done += piece;
+        while (cursor->count != 0 && cursor->done == cursor->vectors->length) {
+            cursor->vectors++;
+            cursor->count--;
+            cursor->done = 0;
+        }
+    }
+}

@@ -152,6 +152,7 @@ int vfs_init(void)
     if (root == NULL)
         return -ENOMEM;
     vfs_mount_add(root, NULL);
+    host_mounts_init();
     static const struct {
         const char *name;
         uint32_t mode;

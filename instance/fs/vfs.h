@@ -206,6 +206,9 @@ struct vfs_mount *pseudo_mount_create(const char *path);
 /* program_file.c: the program's own file, open for reading. */
 int program_file_open(const uint8_t *bytes, uint64_t size, struct file **file);
 
-/* host_files.c: the folders that the proxy shows this instance; made when first looked for. */
+/* host_mounts.c: hangs in the folders that the proxy shows this instance, when a path is first
+ * walked: the proxy is asked for them, which only a thread of the program may wait for. */
 void host_mounts_init(void);
+void host_mounts_find(void);
+
 #endif

@@ -233,6 +233,7 @@ int vfs_walk(struct vfs_node *start, const char *path, unsigned flags, struct vf
     size_t length = strlen(path);
     if (length >= VFS_PATH_MAX)
         return -ENAMETOOLONG;
+    host_mounts_find();
     char *buffers = kmalloc(2 * (size_t)WALK_BUFFER);
     if (buffers == NULL)
         return -ENOMEM;
