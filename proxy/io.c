@@ -537,13 +537,15 @@ static void take_file(struct io_channel *channel, const uint8_t *message, size_t
 
     channel->requests++;
     if (request.operation == IO_FILE_MOUNT) {
-        const struct share_mount *mount = &channel->share.mounts[request.mount];
+        const struct share *share = &channel->share;
 
-        if (request.mount >= channel->share.mount_count)
+        if (request.mount >= share->mount_count)
             answer_file(channel, request.tag, -ENOENT, NULL, 0);
         else
-            answer_file(channel, request.tag, mount->writable ? IO_MOUNT_WRITABLE : 0, mount->guest,
-                        strlen(mount->guest));
+            answer_file(channel, request.tag,
+                        share->mounts[request.mount].writable ? IO_MOUNT_WRITABLE : 0,
+                        share->mounts[request.mount].guest,
+                        strlen(share->mounts[request.mount].guest));
         return;
     }
     if (request.operation == IO_FILE_CLOSE) {
