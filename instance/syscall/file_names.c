@@ -146,7 +146,11 @@ static int64_t make_link(int old_descriptor, uint64_t old_at, int descriptor, ui
         return -EXDEV; /* a pipe or the console */
     error = walk_to_new(descriptor, at, false, &place);
     if (error == 0) {
-        if (place.parent->mount != node->mount)
+        struct vfs_node *there;
+        if (place.parent->operations->lookup(place.parent, place.name, &there) == 0) {
+            vfs_put(there);
+            error = -EEXIST; /* told before all that follows */
+        } else if (place.parent->mount != node->mount)
             error = -EXDEV;
         else if (node->type == FILE_TYPE_DIRECTORY)
             error = -EPERM;
