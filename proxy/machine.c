@@ -158,6 +158,7 @@ static int open_mounts(struct machine_run *run, struct instance_run *instance)
 static int make_instances(struct machine_run *run)
 {
     struct output_sink *err = run->output.err;
+    int error;
     bool to_stderr = run->options->json && !run->options->quiet;
 
     for (size_t i = 0; i < run->count; i++) {
@@ -172,8 +173,11 @@ static int make_instances(struct machine_run *run)
                  run->output.name_width, name);
         instance->channel = io_channel_open(&run->io, instance->peer, name, gets_input(run, i),
                                             to_stderr ? err : run->output.out, err);
-        if (!instance->channel || open_mounts(run, instance))
+        if (!instance->channel)
             return -ENOMEM;
+        error = open_mounts(run, instance);
+        if (error)
+            return error;
     }
     return 0;
 }
