@@ -40,6 +40,7 @@ NASM_FLAGS := -f elf64 -g -F dwarf -I. -Wall
 # --- Sources -------------------------------------------------------------------------------------
 SHARED_C := $(wildcard shm/*.c ipi-msg/*.c abi/*.c)
 COMMON_C := $(SHARED_C) $(wildcard abi/freestanding/*.c) $(wildcard instance/*.c instance/sched/*.c instance/mm/*.c instance/fs/*.c \
+            instance/message/*.c \
             instance/syscall/*.c instance/arch/x86/*.c)
 KERNEL_C := $(COMMON_C) $(wildcard instance/platform/pc/*.c)
 KERNEL_ASM := $(wildcard instance/arch/x86/*.asm instance/platform/pc/*.asm)
@@ -59,7 +60,7 @@ PROXY_O := $(call objects,host,$(PROXY_C))
 ATOLL := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf \
          $(BUILD)/atoll-kernel-hosted.elf
 
-all: $(ATOLL) apps
+all: $(ATOLL) apps library
 
 # --- Kernel, loader, command -----------------------------------------------------------------------
 $(BUILD)/kernel/%.c.o: %.c $(BUILD)/flags/kernel | tools
@@ -118,6 +119,7 @@ $(BUILD)/flags/%: FORCE
 	@echo '$(FLAGS_$*)' | cmp -s - $@ || echo '$(FLAGS_$*)' >$@
 .PRECIOUS: $(BUILD)/flags/%
 
+include tests/make/library.mk
 include tests/make/apps.mk
 include tests/make/unit.mk
 include tests/make/check.mk
@@ -149,6 +151,7 @@ help:
 	@echo 'make check       formatter, compiler warnings, clang-tidy, cppcheck, includes'
 	@echo 'make format      put all C files into the project'"'"'s format'
 	@echo 'make bench-boot  how long a machine takes to boot, for 1 to 16 instances'
+	@echo 'make bench-msg   what messages between instances cost, beside the floor'
 	@echo 'make install     into PREFIX (/usr/local), below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove $(BUILD)/'
 	@echo

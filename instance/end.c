@@ -10,6 +10,7 @@
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
+#include "instance/message/message.h"
 #include "instance/mm/user.h"
 #include "instance/platform/platform.h"
 #include "instance/sched/thread.h"
@@ -43,6 +44,7 @@ static noreturn void end_finish(enum shm_state state, int status)
     atomic_store(&section->exit_status, (uint32_t)status);
     atomic_store_explicit(&section->state, state, memory_order_release);
     platform_doorbell_ring(NULL, SHM_PEER_PROXY, 0);
+    message_announce_end();
     platform_core_park();
 }
 

@@ -4,6 +4,7 @@
 #include "instance/host.h"
 
 #include "abi/linux/signal.h"
+#include "instance/core.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
 #include "instance/mm/kmalloc.h"
@@ -19,7 +20,7 @@
 
 struct spinlock host_lock;
 
-static struct ipi_endpoint host_endpoint;
+struct ipi_endpoint host_endpoint;
 static struct list host_requests;      /* sent, not answered */
 static unsigned host_output_requests;  /* of them, those with `output` */
 static struct wait_queue host_waiters; /* for credits, an answer, or free bulk memory */
@@ -41,7 +42,7 @@ int host_init(void)
     wait_queue_init(&host_waiters);
     struct shm_heap *heap = shm_heap_init(overhead, section->heap_offset, section->heap_size);
     ipi_endpoint_init(&host_endpoint, &instance.view, section, heap, links, platform_doorbell_ring,
-                      NULL, 0);
+                      NULL, cores[0].apic_id);
     /* Armed for good: the kernel does not poll the channel, it waits for the doorbell. */
     if (ipi_arm(&host_endpoint, SHM_PEER_PROXY, SHM_PEER_PROXY))
         host_receive();

@@ -14,6 +14,10 @@
 
 extern struct spinlock host_lock;
 
+/* The kernel's end of all control channels; locked. instance/message/ uses it for other
+ * instances. */
+extern struct ipi_endpoint host_endpoint;
+
 /* The proxy's answer to a request: a copy, valid during the call. */
 struct host_answer {
     int64_t result;

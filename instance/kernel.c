@@ -7,6 +7,7 @@
 #include "instance/fs/console.h"
 #include "instance/interrupts.h"
 #include "instance/log.h"
+#include "instance/message/message.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/space.h"
@@ -123,7 +124,7 @@ noreturn void kernel_start(const struct handover *handover, uint8_t *lagoon, uin
     uint64_t used_end = cores_init(handover);
     memory_init(handover, used_end);
     bool trace = handover->flags & MACHINE_FLAG_STRACE;
-    if (threads_init() || syscall_init(trace) || console_init())
+    if (threads_init() || syscall_init(trace) || console_init() || message_init())
         panic(NULL, "the partition is too small for the kernel's first structures");
     sched_core_online(&cores[0]);
 

@@ -8,6 +8,7 @@
 #include "instance/host.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
+#include "instance/message/message.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/space.h"
@@ -205,6 +206,7 @@ int program_start(void)
     atomic_store_explicit(&instance.section->times.program_start, platform_monotonic_ns(),
                           memory_order_relaxed);
     atomic_store_explicit(&instance.section->state, SHM_STATE_RUNNING, memory_order_release);
+    message_announce_running();
     host_announce_state();
     thread_start(thread);
     return 0;

@@ -63,12 +63,13 @@ struct instance_config {
 struct machine_config {
     char *file; /* the machine file's path, or NULL */
     enum config_platform platform;
-    uint32_t cores;  /* of the machine; given, or the least that the instances need */
-    uint64_t memory; /* bytes for all the instances together, or 0: what they need */
+    uint32_t cores;   /* of the machine; given, or the least that the instances need */
+    uint64_t memory;  /* bytes for all the instances together, or 0: what they need */
+    uint64_t section; /* bytes of each instance's section of the lagoon, or 0: the usual */
     struct instance_config *instances;
     size_t instance_count;
     unsigned faulty; /* enum config_part; 0 in a machine that config_check has passed */
-    struct config_place platform_place, cores_place, memory_place;
+    struct config_place platform_place, cores_place, memory_place, section_place;
 };
 
 /* How to run it: the options of `atoll run` that are not the machine's. */

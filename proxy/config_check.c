@@ -193,6 +193,10 @@ static void check_memory(struct machine_config *machine, struct config_report *r
                      have);
         return;
     }
+    if (machine->section > host / machine->instance_count)
+        config_fault(report, machine->section_place,
+                     "sections of %s for each instance are more than this host has: %s",
+                     config_show_size(machine->section, need), have);
     if (machine->memory > host)
         config_fault(report, machine->memory_place,
                      "a machine of %s is larger than this host, which has %s",

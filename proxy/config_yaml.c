@@ -176,11 +176,18 @@ static void take_machine_memory(struct reader *reader, const struct tree_node *v
                      "instances need");
 }
 
+static void take_machine_section(struct reader *reader, const struct tree_node *value)
+{
+    reader->machine->section_place = value->place;
+    take_size(reader, value, &reader->machine->section);
+}
+
 static void take_machine(struct reader *reader, const struct tree_node *value)
 {
     static const struct yaml_key keys[] = {{"platform", take_platform},
                                            {"cores", take_machine_cores},
                                            {"memory", take_machine_memory},
+                                           {"section", take_machine_section},
                                            {NULL, NULL}};
     take_mapping(reader, value, "'machine'", keys);
 }

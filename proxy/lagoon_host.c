@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #define LAGOON_LOADER_LOG 4096 /* bytes, more than the loader asks for */
-#define PROXY_GENERATION 1     /* section 0 lives as long as its lagoon */
+#define LAGOON_SECTION_STEP (UINT64_C(2) << 20)
+#define PROXY_GENERATION 1 /* section 0 lives as long as its lagoon */
 
 static uint64_t round_up(uint64_t value, uint64_t multiple)
 {
@@ -31,7 +32,7 @@ static int refuse(FILE *err, const char *what, uint64_t size, int error)
 }
 
 int lagoon_create(struct lagoon_host *lagoon, uint32_t instances, uint32_t cores,
-                  uint64_t image_size, FILE *err)
+                  uint64_t image_size, uint64_t section, FILE *err)
 {
     uint32_t peers = instances + 2;
     uint64_t extents_end = sizeof(struct shm_header) + peers * sizeof(struct shm_extent);
@@ -49,6 +50,11 @@ int lagoon_create(struct lagoon_host *lagoon, uint32_t instances, uint32_t cores
     instance_size = shm_section_size(peers, cores, LAGOON_LOG_SIZE, LAGOON_INSTANCE_HEAP);
     if (instance_size < LAGOON_INSTANCE_SIZE)
         instance_size = LAGOON_INSTANCE_SIZE;
+    if (instance_size < section)
+        instance_size = section;
+    /* So that instances map them by large pages. */
+    proxy_size = round_up(proxy_size, LAGOON_SECTION_STEP);
+    instance_size = round_up(instance_size, LAGOON_SECTION_STEP);
     loader_size = shm_section_size(peers, cores, LAGOON_LOADER_LOG, SHM_PAGE);
     end = proxy_size + instances * instance_size + loader_size;
     /* A power of two, because it is a PCI base address register's size. Only touched pages take
@@ -88,7 +94,7 @@ fail:
 int lagoon_publish(struct lagoon_host *lagoon, uint64_t table_offset, uint64_t table_size,
                    uint64_t tsc_hz, FILE *err)
 {
-    uint64_t overhead;
+    uint64_t overhead, bytes;
     const char *why = NULL;
 
     lagoon->section = shm_section_create(lagoon->base, lagoon->extents[0].size, front_size(lagoon),
@@ -119,6 +125,10 @@ int lagoon_publish(struct lagoon_host *lagoon, uint64_t table_offset, uint64_t t
     }
     lagoon->heap = shm_heap_init(lagoon->heap_memory, lagoon->section->heap_offset,
                                  lagoon->section->heap_size);
+    bytes = lagoon->peers * sizeof(struct shm_verdict);
+    lagoon->header->verdicts_offset = shm_heap_alloc(lagoon->heap, bytes, SHM_LINE);
+    lagoon->verdicts = (struct shm_verdict *)(lagoon->base + lagoon->header->verdicts_offset);
+    memset(lagoon->verdicts, 0, bytes);
     return 0;
 }
 

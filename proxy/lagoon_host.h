@@ -26,13 +26,15 @@ struct lagoon_host {
     struct shm_view view;
     struct shm_heap *heap; /* of section 0 */
     void *heap_memory;
+    struct shm_verdict *verdicts; /* [peers], in section 0 */
 };
 
 /* Makes the lagoon for `instances` instances on `cores` cores, with `image_size` bytes of room for
- * the image in section 0. Returns 0, or a negative errno value with a line about it on `err`; then
- * nothing needs closing. */
+ * the image in section 0 and sections of at least `section` bytes (0: the usual) for instances.
+ * Returns 0, or a negative errno value with a line about it on `err`; then nothing needs closing.
+ */
 int lagoon_create(struct lagoon_host *lagoon, uint32_t instances, uint32_t cores,
-                  uint64_t image_size, FILE *err);
+                  uint64_t image_size, uint64_t section, FILE *err);
 
 /* Once the image lies at base + image_offset: makes section 0 and completes the header. `table` is
  * where the machine table is, `table_size` its bytes, `tsc_hz` as in the header. Returns 0, or a

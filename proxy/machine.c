@@ -91,7 +91,7 @@ static int make_lagoon(struct machine_run *run)
     if (image_load(&image, config, run->options, stderr))
         return -ENOEXEC;
     error = lagoon_create(&run->lagoon, (uint32_t)config->instance_count, config->cores,
-                          image_bytes(&image), stderr);
+                          image_bytes(&image), config->section, stderr);
     if (!error) {
         image_write(&image, run->lagoon.base, run->lagoon.image_offset, &table);
         error =

@@ -140,6 +140,20 @@ static bool read_log(struct instance_run *instance, const struct shm_section *se
 /* --- The instances -------------------------------------------------------------------------------
  */
 
+/* Says to all others that this generation of the instance is over, whether it could say so itself
+ * or not, and wakes them. */
+static void give_verdict(struct machine_run *run, uint32_t peer, const struct shm_section *section)
+{
+    uint64_t generation = atomic_load_explicit(&section->generation, memory_order_acquire);
+
+    atomic_store_explicit(&run->lagoon.verdicts[peer].generation, generation, memory_order_release);
+    if (run->platform_ended)
+        return;
+    for (size_t i = 0; i < run->count; i++)
+        if (run->instances[i].seen && !run->instances[i].over && run->instances[i].peer != peer)
+            run->platform->operations->ring(run->platform, run->instances[i].peer);
+}
+
 void machine_instance_over(struct instance_run *instance)
 {
     struct machine_run *run = instance->machine;
@@ -151,6 +165,7 @@ void machine_instance_over(struct instance_run *instance)
     io_channel_over(instance->channel);
     io_channel_end_lines(instance->channel);
     if (section) {
+        give_verdict(run, instance->peer, section);
         while (read_log(instance, section))
             ;
         lines_end(&instance->log_lines, log_line, instance);

@@ -22,6 +22,7 @@ enum option_code {
     OPTION_QEMU,
     OPTION_CORES,
     OPTION_MEMORY,
+    OPTION_SECTION,
     OPTION_KERNEL,
     OPTION_LOADER,
     OPTION_STDIN,
@@ -42,6 +43,7 @@ static const struct option long_options[] = {
     {"qemu", required_argument, NULL, OPTION_QEMU},
     {"cores", required_argument, NULL, OPTION_CORES},
     {"memory", required_argument, NULL, OPTION_MEMORY},
+    {"section", required_argument, NULL, OPTION_SECTION},
     {"kernel", required_argument, NULL, OPTION_KERNEL},
     {"loader", required_argument, NULL, OPTION_LOADER},
     {"stdin", required_argument, NULL, OPTION_STDIN},
@@ -172,6 +174,12 @@ static bool take_run_option(struct options *options, int code, const char *text,
         if (config_parse_size(text, &options->memory) || !options->memory)
             config_fault(report, nowhere,
                          "--memory '%.80s' is no size; one such as 512M or 2G would be right",
+                         text);
+        return true;
+    case OPTION_SECTION:
+        if (config_parse_size(text, &options->section) || !options->section)
+            config_fault(report, nowhere,
+                         "--section '%.80s' is no size; one such as 16M or 1G would be right",
                          text);
         return true;
     case OPTION_KERNEL:
@@ -351,6 +359,8 @@ void options_apply(const struct options *options, struct machine_config *machine
         machine->cores = options->cores;
     if (options->memory)
         machine->memory = options->memory;
+    if (options->section)
+        machine->section = options->section;
 }
 
 int options_check_stdin(const struct options *options, const struct machine_config *machine,

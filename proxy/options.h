@@ -16,8 +16,9 @@ struct options {
     /* What --platform, --cores and --memory say; they come before what a machine file says. */
     bool platform_given;
     enum config_platform platform;
-    uint32_t cores;  /* 0: not given */
-    uint64_t memory; /* bytes; 0: not given */
+    uint32_t cores;   /* 0: not given */
+    uint64_t memory;  /* bytes; 0: not given */
+    uint64_t section; /* bytes; 0: not given */
 
     size_t debug_count; /* words in run.qemu_debug */
     char *kernel_path, *loader_path;

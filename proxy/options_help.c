@@ -53,6 +53,7 @@ void options_print_run_help(FILE *out)
         "                  instance) or auto (pc where KVM is there, else hosted; the default)\n"
         "  --cores N       cores of the machine (default: as many as the instances need)\n"
         "  --memory SIZE   memory for all instances together (default: what they need)\n"
+        "  --section SIZE  of each instance's shared memory for messages (default: 4M)\n"
         "  --stdin NAME    the instance that reads standard input (default: the only one)\n"
         "  --strace[=NAME] print the system calls of all instances, or of one\n"
         "  --timeout SEC   end the run after so many seconds, with status 124; 0.5 is possible\n"

@@ -37,6 +37,12 @@ struct shm_clock {
     uint64_t realtime_ns;  /* CLOCK_REALTIME of the host, since 1970 */
 };
 
+/* What the proxy knows of a peer that may not have been able to say it: `generation` is over, and
+ * will write nothing any more. Stored by the proxy alone; it then rings all others. */
+struct shm_verdict {
+    _Atomic uint64_t generation; /* 0: no verdict */
+};
+
 /* At the lagoon's start, inside section 0. Constant once the first peer has started, except
  * `clock`. */
 struct shm_header {
@@ -50,7 +56,9 @@ struct shm_header {
     uint64_t tsc_hz; /* the host's time-stamp counter, ticks a second, as the proxy measured it */
     uint64_t section0_offset; /* of the proxy's own struct shm_section, from the lagoon's start */
     struct shm_clock clock;
-    uint8_t reserved[168];
+    /* Of struct shm_verdict[peers], from the lagoon's start; 0: there is none. */
+    uint64_t verdicts_offset;
+    uint8_t reserved[160];
 };
 _Static_assert(sizeof(struct shm_header) == 256, "layout of the lagoon's header");
 
@@ -178,7 +186,8 @@ struct shm_section {
     _Atomic uint32_t exit_status;       /* 0..255 as a shell shows it: status, or 128 + signal */
     _Atomic uint64_t cores;             /* cores of the instance that are up */
     _Atomic uint64_t heartbeats_offset; /* of struct shm_heartbeat[cores] */
-    uint64_t status_reserved[5];
+    _Atomic uint64_t directory_offset;  /* of struct shm_directory (shm/channel.h); 0: none yet */
+    uint64_t status_reserved[4];
 
     _Alignas(SHM_LINE) struct shm_times times;
     _Alignas(SHM_LINE) struct shm_counters counters;

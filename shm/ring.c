@@ -156,6 +156,31 @@ static void gather(struct cursor *cursor, uint8_t *to, size_t length)
     }
 }
 
+/* Fills the cells of a message that lies in one piece, but for what publishes it. */
+INLINE void send_whole(struct shm_ring_writer *writer, const uint8_t *from, size_t length,
+                       uint64_t cells)
+{
+    struct shm_cell *head = &writer->cells[writer->head & writer->mask];
+    if (cells == 1) {
+        copy_small(head->payload, from, length);
+        return;
+    }
+    memcpy(head->payload, from, SHM_INLINE);
+    from += SHM_INLINE;
+    length -= SHM_INLINE;
+    for (uint64_t i = 1; i < cells; i++) {
+        struct shm_cell_more *more =
+            (struct shm_cell_more *)&writer->cells[(writer->head + i) & writer->mask];
+        if (LIKELY(length >= MORE_BYTES))
+            memcpy(more->payload, from, MORE_BYTES); /* moves of a fixed size */
+        else
+            memcpy(more->payload, from, length);
+        from += MORE_BYTES;
+        length -= length < MORE_BYTES ? length : MORE_BYTES;
+        atomic_store_explicit(&more->sequence, writer->head + i + 1, memory_order_relaxed);
+    }
+}
+
 /* Messages of several pieces, or of several cells. */
 static __attribute__((noinline)) int send_long(struct shm_ring_writer *writer, uint16_t kind,
                                                const struct shm_piece *pieces, size_t count)
@@ -171,6 +196,11 @@ static __attribute__((noinline)) int send_long(struct shm_ring_writer *writer, u
     if (error)
         return error;
 
+    if (LIKELY(count == 1)) {
+        send_whole(writer, pieces[0].data, length, cells);
+        writer_publish(writer, &writer->cells[writer->head & writer->mask], kind, length, cells);
+        return 0;
+    }
     struct cursor cursor = {.piece = pieces};
     struct shm_cell *head = &writer->cells[writer->head & writer->mask];
     gather(&cursor, head->payload, length < SHM_INLINE ? length : SHM_INLINE);
@@ -236,6 +266,40 @@ bool shm_ring_sender_wait(struct shm_ring_writer *writer, size_t length, uint32_
     return writer_refused(writer) || writer_reserve(writer, cells_of(length)) != -EAGAIN;
 }
 
+int shm_ring_reserve(struct shm_ring_writer *writer, void **payload)
+{
+    if (UNLIKELY(writer_refused(writer)))
+        return -EPIPE;
+    int error = writer_reserve(writer, 1);
+    if (LIKELY(error == 0))
+        *payload = writer->cells[writer->head & writer->mask].payload;
+    return error;
+}
+
+void shm_ring_commit(struct shm_ring_writer *writer, uint16_t kind, size_t length)
+{
+    writer_publish(writer, &writer->cells[writer->head & writer->mask], kind, length, 1);
+}
+
+int shm_ring_refresh(struct shm_ring_writer *writer)
+{
+    return writer_refused(writer) ? -EPIPE : writer_refresh(writer);
+}
+
+void shm_port_arm_sender(struct shm_port *port, uint32_t core)
+{
+    uint32_t before = atomic_load_explicit(&port->sender_waiting, memory_order_relaxed);
+    atomic_store_explicit(&port->sender_core, core, memory_order_relaxed);
+    atomic_store_explicit(&port->sender_waiting, (before + 2) | 1, memory_order_relaxed);
+}
+
+void shm_port_disarm_sender(struct shm_port *port)
+{
+    uint32_t before = atomic_load_explicit(&port->sender_waiting, memory_order_relaxed);
+    if (before % 2)
+        atomic_store_explicit(&port->sender_waiting, before + 1, memory_order_relaxed);
+}
+
 /* --- Reader
  * ---------------------------------------------------------------------------------------*/
 
@@ -278,7 +342,9 @@ int shm_ring_reader_open(struct shm_ring_reader *reader, struct shm_port *port,
                                        .mask = cells - 1,
                                        .generation = generation,
                                        .port = port,
-                                       .sender_port = sender_port};
+                                       .sender_port = sender_port,
+                                       .epoch = &sender_port->ring_generation,
+                                       .epoch_value = generation};
     /* The sender must never take an old credit for one that counts in this generation. */
     atomic_store_explicit(&port->credit_generation, 0, memory_order_relaxed);
     atomic_store_explicit(&port->credit, 0, memory_order_release);
@@ -297,7 +363,8 @@ INLINE bool reader_current(const struct shm_ring_reader *reader)
 {
     shm_fence_acquire();
     return atomic_load_explicit(&reader->sender_port->ring_generation, memory_order_relaxed) ==
-           reader->generation;
+               reader->generation &&
+           atomic_load_explicit(reader->epoch, memory_order_relaxed) == reader->epoch_value;
 }
 
 /* The ring holds what its sender could not have written: it is another by now, or not sound. */
@@ -426,4 +493,53 @@ bool shm_ring_pending(const struct shm_ring_reader *reader)
     uint64_t old = reader->tail >= cells ? reader->tail + 1 - cells : 0;
     return sequence != old || !reader_current(reader) ||
            (sender_waiting(reader) % 2 && reader->tail != reader->returned);
+}
+
+int shm_ring_peek(struct shm_ring_reader *reader, struct shm_peek *peek, bool *credit_due)
+{
+    const struct shm_cell *head = &reader->cells[reader->tail & reader->mask];
+    uint64_t sequence = atomic_load_explicit(&head->sequence, memory_order_acquire);
+    *credit_due = false;
+    if (sequence != reader->tail + 1)
+        return reader_idle(reader, sequence, credit_due);
+    peek->length = SHM_READ_ONCE(head->length);
+    peek->kind = SHM_READ_ONCE(head->kind);
+    if (UNLIKELY(SHM_READ_ONCE(head->flags) != 0 ||
+                 peek->length > shm_ring_message_max(reader->mask + 1)))
+        return reader_broken(reader);
+    peek->cells = cells_of(peek->length);
+    peek->payload = head->payload;
+    return 1;
+}
+
+int shm_ring_copy(struct shm_ring_reader *reader, const struct shm_peek *peek, void *buffer,
+                  size_t length)
+{
+    copy_small(buffer, peek->payload, length < SHM_INLINE ? length : SHM_INLINE);
+    if (length > SHM_INLINE && !receive_more(reader, buffer, length))
+        return reader_broken(reader);
+    return reader_current(reader) ? 0 : -EPIPE;
+}
+
+int shm_ring_release(struct shm_ring_reader *reader, const struct shm_peek *peek, bool at_once,
+                     bool *credit_due)
+{
+    *credit_due = false;
+    if (UNLIKELY(!reader_current(reader)))
+        return -EPIPE;
+    reader->tail += peek->cells;
+    *credit_due = at_once ? shm_ring_return(reader) : reader_settle(reader, false);
+    return 0;
+}
+
+bool shm_ring_return(struct shm_ring_reader *reader)
+{
+    if (reader->tail == reader->returned)
+        return false;
+    reader_return(reader);
+    shm_fence();
+    uint32_t waiting = sender_waiting(reader);
+    bool due = waiting % 2 && waiting != reader->answered;
+    reader->answered = waiting;
+    return due;
 }

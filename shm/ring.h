@@ -60,6 +60,10 @@ struct shm_ring_reader {
     uint32_t answered;     /* the sender's waiting that has been answered with credits */
     struct shm_port *port; /* own section: entry of the sender */
     const struct shm_port *sender_port; /* sender's section: entry of this peer */
+    /* The ring is over, whatever is in it, once this word is not this value any more: beside the
+     * ring_generation, for rings that a new section does not withdraw one by one. */
+    const _Atomic uint64_t *epoch;
+    uint64_t epoch_value;
 };
 
 /* The longest message that a ring of `cells` cells can take: a quarter of the ring. */
@@ -117,5 +121,46 @@ bool shm_ring_pending(const struct shm_ring_reader *reader);
 
 /* Closes the ring for good, as shm_ring_receive does for one that is not sound. */
 void shm_ring_refuse(struct shm_ring_reader *reader);
+
+/* --- Messages built and read in place ----------------------------------------------------------
+ */
+
+/* Room for a message of one cell: where its payload, up to SHM_INLINE bytes, is to be written; then
+ * shm_ring_commit sends it, with no call in between but what abandons it. Results as
+ * shm_ring_send. */
+int shm_ring_reserve(struct shm_ring_writer *writer, void **payload);
+void shm_ring_commit(struct shm_ring_writer *writer, uint16_t kind, size_t length);
+
+/* The next message, still in the ring. */
+struct shm_peek {
+    uint16_t kind;
+    size_t length;
+    uint64_t cells;
+    const void
+        *payload; /* the bytes in place, up to SHM_INLINE; its sender may still change them */
+};
+
+/* Looks at the next message without taking it. Results as shm_ring_receive, but -EMSGSIZE. */
+int shm_ring_peek(struct shm_ring_reader *reader, struct shm_peek *peek, bool *credit_due);
+
+/* Copies the message's first `length` bytes (no more than it has). 0, -EPROTO or -EPIPE. */
+int shm_ring_copy(struct shm_ring_reader *reader, const struct shm_peek *peek, void *buffer,
+                  size_t length);
+
+/* Takes it. 0, or -EPIPE: what was seen of it cannot be relied on. `at_once`: its cells are
+ * returned now, not with a quarter of the ring, because the sender waits to reuse more than them.
+ */
+int shm_ring_release(struct shm_ring_reader *reader, const struct shm_peek *peek, bool at_once,
+                     bool *credit_due);
+
+/* Returns all credits now; before the reader sleeps. True: ring the sender's doorbell. */
+bool shm_ring_return(struct shm_ring_reader *reader);
+
+/* As shm_port_arm and shm_port_disarm, for a sender that sleeps until credits come. */
+void shm_port_arm_sender(struct shm_port *port, uint32_t core);
+void shm_port_disarm_sender(struct shm_port *port);
+
+/* Looks for the reader's credits: 0 with writer->credit up to date, -EPROTO or -EPIPE. */
+int shm_ring_refresh(struct shm_ring_writer *writer);
 
 #endif

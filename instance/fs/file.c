@@ -19,7 +19,8 @@ struct file_slot {
 static struct spinlock file_lock;
 static struct file_slot *file_slots;
 static int file_capacity;
-static int file_end; /* one more than the highest descriptor in use */
+static uint64_t file_serials; /* given so far */
+static int file_end;          /* one more than the highest descriptor in use */
 static int file_lowest_free;
 static uint64_t file_limit = FILE_DESCRIPTORS_MAX;
 
@@ -126,6 +127,8 @@ static int file_table_grow(int count, uint64_t *saved)
 
 static void file_slot_fill(int descriptor, struct file *file, bool close_on_exec)
 {
+    if (file->serial == 0)
+        file->serial = ++file_serials;
     file_slots[descriptor] = (struct file_slot){file, close_on_exec};
     if (descriptor >= file_end)
         file_end = descriptor + 1;

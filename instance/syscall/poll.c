@@ -1,5 +1,6 @@
 /* poll, select and their relatives: look at files until one has something to tell, the time is up
  * or a signal comes. select is poll with its descriptors in bit sets. */
+#include "instance/syscall/poll.h"
 #include "instance/syscall/calls.h"
 #include "instance/syscall/signal.h"
 
@@ -15,15 +16,9 @@
 #define NS_PER_SECOND INT64_C(1000000000)
 #define POLL_ALWAYS (POLLERR | POLLHUP | POLLNVAL) /* told whether asked for or not */
 
-/* How long to wait. */
-struct poll_time {
-    bool wait;         /* false: look once */
-    uint64_t deadline; /* monotonic ns; 0: none */
-};
-
 /* Reads a struct timespec (`unit` 1) or timeval (`unit` 1000, its second word in microseconds); 0:
  * no limit. Returns 0, -EFAULT or -EINVAL. */
-static int poll_read_time(uint64_t at, int64_t unit, struct poll_time *time)
+int poll_read_time(uint64_t at, int64_t unit, struct poll_time *time)
 {
     struct __kernel_timespec value;
     *time = (struct poll_time){.wait = true};
@@ -108,7 +103,7 @@ int64_t sys_poll(struct trap_frame *frame)
 }
 
 /* Swaps the signal mask for the time of a wait, as ppoll and pselect6 do. `set_at` 0: leaves it. */
-static int poll_mask_begin(uint64_t set_at, uint64_t set_size, uint64_t *before)
+int poll_mask_begin(uint64_t set_at, uint64_t set_size, uint64_t *before)
 {
     uint64_t mask;
     *before = thread_current()->signals.blocked;
@@ -122,7 +117,7 @@ static int poll_mask_begin(uint64_t set_at, uint64_t set_size, uint64_t *before)
     return 0;
 }
 
-static void poll_mask_end(uint64_t set_at, uint64_t before, int64_t result)
+void poll_mask_end(uint64_t set_at, uint64_t before, int64_t result)
 {
     struct signal_state *state = &thread_current()->signals;
     if (set_at == 0)

@@ -3,10 +3,12 @@
  * that a user sees what a program would have needed. Owns the counters of calls. */
 #include "instance/syscall/syscall.h"
 
+#include "abi/atoll_calls.h"
 #include "abi/linux/calls.h"
 #include "instance/core.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
+#include "instance/message/message.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/syscall/calls.h"
 #include "instance/syscall/restart.h"
@@ -98,8 +100,11 @@ static int64_t syscall_refuse(uint64_t number)
 static inline int64_t syscall_call(struct trap_frame *frame, uint64_t number)
 {
     syscall_handler_t handler = number < LINUX_CALL_COUNT ? syscall_handlers[number] : NULL;
-    if (__builtin_expect(handler == NULL, 0))
+    if (__builtin_expect(handler == NULL, 0)) {
+        if (number - ATOLL_CALL_FIRST < ATOLL_CALL_COUNT)
+            return message_call(frame);
         return syscall_refuse(number);
+    }
     return handler(frame);
 }
 

@@ -12,6 +12,7 @@
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
+#include "instance/message/message.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/platform/hosted/call.h"
 #include "instance/platform/platform.h"
@@ -93,6 +94,7 @@ static void serve(struct core *core, uint32_t pending)
     if (pending & PENDING_MESSAGE) {
         atomic_fetch_add_explicit(&counters->doorbells_taken, 1, memory_order_relaxed);
         console_doorbell();
+        message_doorbell();
     }
     if (pending & PENDING_TIMER) {
         atomic_fetch_add_explicit(&counters->timer_interrupts, 1, memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
+#include "instance/message/message.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/sched/thread.h"
 #include "instance/trap.h"
@@ -29,6 +30,7 @@ static void interrupt(struct trap_frame *frame)
         atomic_fetch_add_explicit(&counters->doorbells_taken, 1, memory_order_relaxed);
         apic_end_of_interrupt();
         console_doorbell();
+        message_doorbell();
         return;
     case DOORBELL_VECTOR_KICK:
         apic_end_of_interrupt();

@@ -21,7 +21,8 @@ _Atomic bool signal_waits;
 _Atomic uint64_t signals_sent;
 
 struct instance instance;
-struct core *cores;
+static struct core first_core;
+struct core *cores = &first_core;
 uint32_t core_count = 1;
 _Thread_local struct core *unit_test_core;
 enum machine_log log_level = MACHINE_LOG_WARN;

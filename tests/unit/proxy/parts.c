@@ -250,7 +250,7 @@ Test(lagoon, sections_are_laid_out_and_the_size_is_sealed)
     struct lagoon_host lagoon;
     struct shm_section *section;
 
-    cr_assert_eq(lagoon_create(&lagoon, 3, 4, 1000000, stderr), 0);
+    cr_assert_eq(lagoon_create(&lagoon, 3, 4, 1000000, 0, stderr), 0);
     memset(lagoon.base + lagoon.image_offset, 0xaa, 1000000);
     cr_assert_eq(lagoon_publish(&lagoon, lagoon.image_offset, 80, 1000, stderr), 0);
     cr_expect_eq(lagoon.size & (lagoon.size - 1), 0);

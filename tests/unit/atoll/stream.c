@@ -1,0 +1,214 @@
+/* Messages of random sizes through every way of sending and receiving, with real threads, against
+ * what must come. ATOLL_TEST_MESSAGES says how many (default: some ten thousand each). */
+#include "tests/unit/atoll/fake.h"
+
+#include <criterion/criterion.h>
+#include <unistd.h>
+
+static uint64_t message_count(uint64_t usual)
+{
+    const char *text = getenv("ATOLL_TEST_MESSAGES");
+    return text ? strtoull(text, NULL, 10) : usual;
+}
+
+struct run {
+    struct pair pair;
+    uint64_t seed, count;
+    size_t longest;
+    bool alone;
+};
+
+static size_t random_length(uint64_t *state, size_t longest)
+{
+    switch (random_below(state, 8)) {
+    case 0:
+        return random_below(state, longest + 1);
+    case 1:
+        return 48 + random_below(state, 3) - 1;
+    case 2:
+        return random_below(state, 1200);
+    default:
+        return random_below(state, 49);
+    }
+}
+
+static void fill(uint8_t *bytes, size_t length, uint64_t number)
+{
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (uint8_t)(number * 7 + i);
+}
+
+static bool is_filled(const uint8_t *bytes, size_t length, uint64_t number)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] != (uint8_t)(number * 7 + i))
+            return false;
+    return true;
+}
+
+static void pause_sometimes(uint64_t *state)
+{
+    if (random_below(state, 2000) == 0)
+        usleep((useconds_t)random_below(state, 400));
+}
+
+static void *send_all(void *argument)
+{
+    const struct run *run = argument;
+    struct atoll_channel *channel = run->pair.sender;
+    uint64_t lengths = run->seed, ways = run->seed + 1;
+    uint8_t *bytes = malloc(run->longest + 1);
+    for (uint64_t i = 0; i < run->count; i++) {
+        size_t length = random_length(&lengths, run->longest);
+        void *place;
+        int64_t timeout = random_below(&ways, 4) ? ATOLL_FOREVER : 0;
+        uint64_t way = random_below(&ways, 4);
+        int result;
+        fill(bytes, length, i);
+        do {
+            if (way == 0) {
+                result = atoll_reserve(channel, length + random_below(&ways, 100), &place, timeout);
+                if (result == 0) {
+                    memcpy(place, bytes, length);
+                    result = atoll_commit(channel, length);
+                }
+            } else if (way == 1) {
+                size_t cut = random_below(&ways, length + 1);
+                struct iovec pieces[3] = {{bytes, cut}, {NULL, 0}, {bytes + cut, length - cut}};
+                result = atoll_sendv(channel, pieces, 3, timeout);
+            } else {
+                result = atoll_send(channel, bytes, length, timeout);
+            }
+            timeout = result == -EAGAIN && random_below(&ways, 10) == 0 ? ATOLL_FOREVER : timeout;
+        } while (result == -EAGAIN);
+        cr_assert_eq(result, 0, "message %llu: %d", (unsigned long long)i, result);
+        pause_sometimes(&ways);
+    }
+    free(bytes);
+    return NULL;
+}
+
+static void *receive_all(void *argument)
+{
+    const struct run *run = argument;
+    struct atoll_channel *channel = run->pair.reader;
+    uint64_t lengths = run->seed, ways = run->seed + 2;
+    uint8_t *bytes = malloc(run->longest + 1);
+    for (uint64_t i = 0; i < run->count; i++) {
+        size_t length = random_length(&lengths, run->longest);
+        int64_t timeout = random_below(&ways, 4) ? ATOLL_FOREVER : 0;
+        uint64_t way = random_below(&ways, 4);
+        const void *place;
+        ssize_t result;
+        do {
+            if (way == 0) {
+                result = atoll_peek(channel, &place, timeout);
+                if (result >= 0) {
+                    memcpy(bytes, place, (size_t)result);
+                    cr_assert_eq(atoll_release(channel), 0);
+                }
+            } else if (way == 1) {
+                size_t cut = random_below(&ways, length + 1);
+                struct iovec pieces[2] = {{bytes, cut}, {bytes + cut, length - cut}};
+                result = atoll_receivev(channel, pieces, 2, timeout);
+            } else {
+                if (way == 2 && length > 0 && random_below(&ways, 16) == 0) {
+                    ssize_t next = atoll_next_length(channel, ATOLL_FOREVER);
+                    cr_assert_eq(next, (ssize_t)length);
+                    cr_assert_eq(atoll_receive(channel, bytes, length - 1, 0), -EMSGSIZE);
+                }
+                result = atoll_receive(channel, bytes, length, timeout);
+            }
+        } while (result == -EAGAIN);
+        cr_assert_eq(result, (ssize_t)length, "message %llu: %lld", (unsigned long long)i,
+                     (long long)result);
+        cr_assert(is_filled(bytes, length, i), "message %llu", (unsigned long long)i);
+        pause_sometimes(&ways);
+    }
+    free(bytes);
+    return NULL;
+}
+
+static void run_stream(uint32_t cells, size_t longest, uint64_t heap, uint64_t count)
+{
+    pthread_t threads[2];
+    fake_start(heap);
+    struct run run = {
+        .pair = fake_open(cells), .seed = 77 + cells, .count = count, .longest = longest};
+    pthread_create(&threads[0], NULL, send_all, &run);
+    pthread_create(&threads[1], NULL, receive_all, &run);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    struct atoll_statistics statistics;
+    cr_assert_eq(atoll_channel_statistics(run.pair.reader, &statistics), 0);
+    cr_expect_eq(statistics.messages, count);
+    fake_close(&run.pair);
+    fake_end();
+}
+
+Test(stream, smallest_ring, .timeout = 100)
+{
+    run_stream(16, 2000, 1 << 20, message_count(10000));
+}
+
+Test(stream, usual_ring_long_messages, .timeout = 100)
+{
+    run_stream(256, 100000, 4 << 20, message_count(8000));
+}
+
+Test(stream, section_hardly_larger_than_a_message, .timeout = 100)
+{
+    run_stream(64, 150000, 256 << 10, message_count(3000));
+}
+
+/* --- Several threads at each end ----------------------------------------------------------------
+ */
+
+#define THREADS 3
+
+static _Atomic uint64_t sum;
+
+static void *send_some(void *argument)
+{
+    const struct run *run = argument;
+    for (uint64_t i = 1; i <= run->count; i++) {
+        uint64_t words[200] = {i, ~i};
+        size_t length = i % 50 == 0 ? sizeof(words) : 16;
+        cr_assert_eq(atoll_send(run->pair.sender, words, length, ATOLL_FOREVER), 0);
+    }
+    return NULL;
+}
+
+static void *receive_some(void *argument)
+{
+    const struct run *run = argument;
+    for (;;) {
+        uint64_t words[200];
+        ssize_t length = atoll_receive(run->pair.reader, words, sizeof(words), ATOLL_FOREVER);
+        if (length == -EPIPE)
+            return NULL;
+        cr_assert(length >= 16 && words[1] == ~words[0]);
+        atomic_fetch_add(&sum, words[0]);
+    }
+}
+
+Test(threads, each_message_goes_to_one_of_them, .timeout = 100)
+{
+    pthread_t senders[THREADS], readers[THREADS];
+    fake_start(1 << 20);
+    struct run run = {.pair = fake_open(32), .count = message_count(4000)};
+    for (int i = 0; i < THREADS; i++) {
+        pthread_create(&senders[i], NULL, send_some, &run);
+        pthread_create(&readers[i], NULL, receive_some, &run);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(senders[i], NULL);
+    cr_expect_eq(atoll_channel_close(run.pair.sender), 0);
+    run.pair.sender = NULL;
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(readers[i], NULL);
+    }
+    cr_expect_eq(sum, THREADS * run.count * (run.count + 1) / 2);
+    fake_close(&run.pair);
+    fake_end();
+}
