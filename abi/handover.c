@@ -11,7 +11,8 @@
 
 #define PAGE 4096
 #define RECORD_MAX (UINT32_C(1) << 20)
-#define FLAGS_KNOWN (MACHINE_FLAG_STRACE | MACHINE_FLAG_STDIN | MACHINE_FLAG_TTY)
+#define FLAGS_KNOWN                                                                                \
+    (MACHINE_FLAG_STRACE | MACHINE_FLAG_STDIN | MACHINE_FLAG_TTY | MACHINE_FLAG_MOUNTS)
 /* What fits into the windows of the address map. */
 #define PHYSICAL_MAX (HANDOVER_LAGOON_BASE - HANDOVER_DIRECT_BASE)
 #define LAGOON_MAX (HANDOVER_DEVICE_BASE - HANDOVER_LAGOON_BASE)

@@ -41,6 +41,7 @@ enum machine_flag {
     MACHINE_FLAG_STRACE = 1 << 0, /* log each system call */
     MACHINE_FLAG_STDIN = 1 << 1,  /* reads of fd 0 go to the proxy; otherwise they see the end */
     MACHINE_FLAG_TTY = 1 << 2,    /* fds 0-2 are a terminal's (isatty is true) */
+    MACHINE_FLAG_MOUNTS = 1 << 3, /* the proxy shows folders of the host (abi/io.h) */
 };
 
 struct machine_table {

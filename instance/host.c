@@ -79,6 +79,11 @@ int host_wait(uint64_t *saved)
     return wait_queue_wait(&host_waiters, &host_lock, saved, 0, true);
 }
 
+void host_wait_on(uint64_t *saved)
+{
+    wait_queue_wait(&host_waiters, &host_lock, saved, 0, false);
+}
+
 void host_wake(void)
 {
     wait_queue_wake(&host_waiters, UINT32_MAX);

@@ -49,6 +49,8 @@ void host_cancel(struct host_request *request);
 /* Locked; gives the lock up meanwhile. Sleeps until credits or an answer have come, or a signal: 0
  * or -EINTR. */
 int host_wait(uint64_t *saved);
+/* The same for those whom no signal may break off. */
+void host_wait_on(uint64_t *saved);
 /* Locked. An answer changed something that threads in host_wait may wait for. */
 void host_wake(void);
 

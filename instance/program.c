@@ -4,6 +4,7 @@
 #include "instance/arch/x86/arch.h"
 #include "instance/arch/x86/cpu.h"
 #include "instance/fs/file.h"
+#include "instance/fs/vfs.h"
 #include "instance/host.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
@@ -154,6 +155,8 @@ static void program_name_thread(struct thread *thread)
     format_to(thread->name, sizeof(thread->name), "%s", name);
 }
 
+uint64_t program_initial_stack;
+
 int program_start(void)
 {
     uint64_t size, physical, pointer = 0;
@@ -161,7 +164,12 @@ int program_start(void)
     struct program_layout layout;
     const char *why;
 
-    int error = file_table_init();
+    int error = vfs_init();
+    if (error != 0) {
+        log_error("program: no memory for the file system's first nodes");
+        return error;
+    }
+    error = file_table_init();
     if (error != 0) {
         log_error("program: no memory for its file descriptors");
         return error;
@@ -184,7 +192,7 @@ int program_start(void)
     memset(&frame, 0, sizeof(frame)); /* RDX = 0: nothing for the program to register with atexit */
     frame.vector = TRAP_RESTORED;
     frame.rip = layout.entry;
-    frame.rsp = pointer;
+    frame.rsp = program_initial_stack = pointer;
     frame.rflags = RFLAGS_IF;
     frame.cs = arch_program_cs;
     frame.ss = arch_program_ss;

@@ -70,4 +70,7 @@ struct program_stack {
 int program_stack_build(const struct program_stack_input *input, uint64_t top,
                         struct program_stack *out);
 
+/* Where the program found its arguments: RSP at its entry. */
+extern uint64_t program_initial_stack;
+
 #endif

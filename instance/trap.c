@@ -81,6 +81,10 @@ static void page_fault(struct trap_frame *frame, uint64_t address)
     if (program) {
         if (result == -ENOMEM)
             kernel_crash(SIGKILL, frame, address, "out of memory: the partition is full");
+        if (result == -ENXIO) {
+            signal_fault(frame, SIGBUS, BUS_ADRERR, address);
+            return;
+        }
         signal_fault(frame, SIGSEGV, result == -EACCES ? SEGV_ACCERR : SEGV_MAPERR, address);
         return;
     }

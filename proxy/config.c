@@ -121,6 +121,54 @@ void config_add_environment(struct instance_config *instance, char *entry)
         config_grow_strings(instance->environment, &instance->environment_count, entry);
 }
 
+const char *config_add_mount(struct instance_config *instance, const char *text, const char *folder,
+                             struct config_place place)
+{
+    size_t length = strlen(text), host;
+    bool writable = false;
+    if (length > 3 && (!strcmp(text + length - 3, ":rw") || !strcmp(text + length - 3, ":ro"))) {
+        writable = text[length - 1] == 'w';
+        length -= 3;
+    }
+    for (host = length; host && text[host - 1] != ':'; host--)
+        ;
+    if (host < 2)
+        return "it lacks the path of a folder, or a colon";
+    const char *guest = text + host;
+    length -= host--;
+    while (length > 1 && guest[length - 1] == '/')
+        length--;
+    if (!length || guest[0] != '/')
+        return "the path in the instance does not begin with a slash";
+    if (length == 1)
+        return "the root itself cannot be a host's folder";
+    char *path = config_copy(guest, length);
+    bool plain = true;
+    for (const char *at = path; *at; at++) /* no empty, "." or ".." component */
+        if (*at == '/')
+            plain &= at[1] && at[1] != '/' && strcspn(at + 1, "/") != strspn(at + 1, ".");
+    if (length > 1024)
+        plain = false;
+    for (size_t i = 0; plain && i < instance->mount_count; i++)
+        if (!strcmp(instance->mounts[i].guest, path)) {
+            free(path);
+            return "another folder is mounted there already";
+        }
+    if (!plain) {
+        free(path);
+        return "the path in the instance is not plain (no '.', no '..', no '//')";
+    }
+    instance->mounts =
+        config_grow(instance->mounts, instance->mount_count, sizeof(*instance->mounts));
+    instance->mounts[instance->mount_count++] = (struct mount_config){
+        .host = *text == '/' || !folder ? config_copy(text, host)
+                                        : config_format("%s/%.*s", folder, (int)host, text),
+        .guest = path,
+        .writable = writable,
+        .place = place};
+    return NULL;
+}
+
 void config_free(struct machine_config *machine)
 {
     for (size_t i = 0; i < machine->instance_count; i++) {
@@ -129,6 +177,11 @@ void config_free(struct machine_config *machine)
             free(instance->arguments[k]);
         for (size_t k = 0; k < instance->environment_count; k++)
             free(instance->environment[k]);
+        for (size_t k = 0; k < instance->mount_count; k++) {
+            free(instance->mounts[k].host);
+            free(instance->mounts[k].guest);
+        }
+        free(instance->mounts);
         free(instance->arguments);
         free(instance->environment);
         free(instance->name);

@@ -35,6 +35,14 @@ enum config_part {
     CONFIG_INSTANCES = 1 << 5, /* of a machine: its list of instances */
 };
 
+/* A folder of the host that an instance is shown. */
+struct mount_config {
+    char *host;  /* path on the host */
+    char *guest; /* absolute path in the instance, without "." or ".." or a slash at its end */
+    bool writable;
+    struct config_place place;
+};
+
 struct instance_config {
     char *name;        /* given, or made from the program's file name; unique */
     uint32_t *cores;   /* machine core numbers, ascending; given, or assigned in order */
@@ -46,6 +54,8 @@ struct instance_config {
     size_t argument_count;
     char **environment; /* KEY=VALUE, NULL-terminated */
     size_t environment_count;
+    struct mount_config *mounts;
+    size_t mount_count;
     unsigned faulty; /* enum config_part; 0 in a machine that config_check has passed */
     struct config_place place, cores_place, memory_place, program_place, name_place;
 };
@@ -70,6 +80,8 @@ struct run_options {
     const char *qemu;     /* the QEMU to use, "qemu-system-x86_64" unless --qemu says otherwise */
     char **qemu_debug;    /* --debug: words for QEMU's -d, NULL-terminated; or NULL: none */
     const char *loader, *kernel; /* paths of the loader's and kernel's ELF files */
+    bool strace;                 /* --strace: all instances' system calls are logged, */
+    const char *strace_name;     /* or those of this one alone */
     const char *stdin_name; /* the instance that gets standard input; NULL: a machine's only one */
 };
 

@@ -27,6 +27,11 @@ struct instance_config *config_add_instance(struct machine_config *machine,
 void config_add_argument(struct instance_config *instance, char *argument);
 void config_add_environment(struct instance_config *instance, char *entry);
 
+/* Appends "HOST:GUEST[:rw|:ro]"; a relative HOST counts from `folder` (NULL: from here). Returns
+ * NULL, or what is wrong in words. */
+const char *config_add_mount(struct instance_config *instance, const char *text, const char *folder,
+                             struct config_place place);
+
 /* "auto", "pc", "hosted". Returns 0 or -1. */
 int config_parse_platform(const char *text, enum config_platform *platform);
 

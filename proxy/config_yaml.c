@@ -302,6 +302,29 @@ static void take_environment(struct reader *reader, const struct tree_node *valu
     free(keys);
 }
 
+static void take_mounts(struct reader *reader, const struct tree_node *value)
+{
+    static const char right[] = "HOST:GUEST, or HOST:GUEST:rw";
+    const char *slash = reader->report->file ? strrchr(reader->report->file, '/') : NULL;
+    char *folder =
+        slash ? config_format("%.*s", (int)(slash - reader->report->file), reader->report->file)
+              : NULL;
+    if (expect_kind(reader, value, TREE_SEQUENCE, "mounts", "a list such as [\"data:/data:rw\"]"))
+        for (size_t i = 0; i < value->count; i++) {
+            const struct tree_node *node = value->children[i];
+            const char *text = take_text(reader, node, "a mount", right);
+            const char *why = text
+                                  ? config_add_mount(reader->instance, text,
+                                                     folder && *folder ? folder : NULL, node->place)
+                                  : NULL;
+            if (why)
+                config_fault(reader->report, node->place,
+                             "the mount '%.200s' cannot be taken: %s; %s would be right", text, why,
+                             right);
+        }
+    free(folder);
+}
+
 /* The path that a program's name means: relative to the machine file's folder. */
 static char *program_path(const struct config_report *report, const char *program)
 {
@@ -313,13 +336,10 @@ static char *program_path(const struct config_report *report, const char *progra
 
 static void take_instance(struct reader *reader, const struct tree_node *node)
 {
-    static const struct yaml_key keys[] = {{"name", take_name},
-                                           {"cores", take_cores},
-                                           {"memory", take_memory},
-                                           {"program", take_program},
-                                           {"args", take_arguments},
-                                           {"env", take_environment},
-                                           {NULL, NULL}};
+    static const struct yaml_key keys[] = {{"name", take_name},      {"cores", take_cores},
+                                           {"memory", take_memory},  {"program", take_program},
+                                           {"args", take_arguments}, {"env", take_environment},
+                                           {"mounts", take_mounts},  {NULL, NULL}};
     struct instance_config *instance = config_add_instance(reader->machine, node->place);
     reader->instance = instance;
     /* argv[0] is the program as it is written in the file; args follow it. */

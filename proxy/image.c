@@ -140,6 +140,10 @@ static uint32_t instance_flags(const struct machine_config *machine,
     if (options->stdin_name ? !strcmp(options->stdin_name, instance->name)
                             : machine->instance_count == 1)
         flags |= MACHINE_FLAG_STDIN;
+    if (options->strace_name ? !strcmp(options->strace_name, instance->name) : options->strace)
+        flags |= MACHINE_FLAG_STRACE;
+    if (instance->mount_count)
+        flags |= MACHINE_FLAG_MOUNTS;
     /* A program's C library then writes line by line, and its output appears while it runs. */
     if (isatty(STDOUT_FILENO))
         flags |= MACHINE_FLAG_TTY;
@@ -159,6 +163,8 @@ static bool fill_entry(struct image *image, const struct machine_config *machine
     entry->environment_count = (uint32_t)instance->environment_count;
     entry->log_level = options->log;
     entry->flags = instance_flags(machine, instance, options);
+    if ((entry->flags & MACHINE_FLAG_STRACE) && entry->log_level < MACHINE_LOG_INFO)
+        entry->log_level = MACHINE_LOG_INFO; /* where the calls are written */
     snprintf(entry->name, sizeof(entry->name), "%s", instance->name);
     char *absolute = realpath(instance->program, NULL);
     snprintf(entry->program_path, sizeof(entry->program_path), "%s",

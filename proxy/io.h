@@ -7,6 +7,7 @@
 #include "ipi-msg/endpoint.h"
 #include "proxy/input.h"
 #include "proxy/output.h"
+#include "proxy/share.h"
 
 #define IO_REQUESTS_MAX 256 /* of one instance under way; further ones stay in its ring */
 #define IO_EXTENTS_MAX 16   /* of section 0 in one instance's hands */
@@ -20,7 +21,8 @@ struct io_server {
     struct input *input;
     uint8_t *message; /* one received message */
     size_t message_capacity;
-    uint8_t *copy; /* what is being written, out of the lagoon */
+    uint8_t *copy;             /* what is being written, out of the lagoon */
+    struct share_pool *shares; /* serves the host's files; NULL: no instance is shown any */
     /* A channel has been closed for `text`, or a message was not understood. */
     void (*report)(void *context, uint32_t peer, const char *text);
     void *context;
@@ -36,6 +38,16 @@ struct io_channel *io_channel_open(struct io_server *server, uint32_t peer, cons
                                    bool gets_input, struct output_sink *out,
                                    struct output_sink *err);
 void io_channel_close(struct io_channel *channel);
+
+/* The folders of the host that the instance is shown; to be opened (share_open) before the first
+ * call of io_channel_serve. */
+struct share *io_channel_share(struct io_channel *channel);
+
+/* Answers the requests on the host's files that are done by now. Returns whether there were any. */
+bool io_server_collect(struct io_server *server);
+
+/* Ends the threads; what they have done by then is dropped. Before the channels are closed. */
+void io_server_stop(struct io_server *server);
 
 /* Serves the channel: answers, writes, and takes a fair share of new messages. Returns whether
  * there was progress: then call again, after the others have had their turn. */

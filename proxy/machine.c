@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* --- What the platform reports -------------------------------------------------------------------
@@ -120,9 +121,44 @@ static void report_channel(void *context, uint32_t peer, const char *text)
                 io_channel_is_closed(instance->channel) ? "; its channel is closed" : "");
 }
 
+/* Files that one instance may have open on the host, so that none takes another's share. */
+static size_t handles_of_one(const struct machine_run *run)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return 64;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_max > 256 ? (limit.rlim_max - 128) / run->count : 16;
+}
+
+/* Says what fails. */
+static int open_mounts(struct machine_run *run, struct instance_run *instance)
+{
+    const struct instance_config *config = instance->result->config;
+    size_t which = 0;
+    int error;
+
+    if (!config->mount_count)
+        return 0;
+    if (!run->io.shares)
+        run->io.shares = share_pool_open(&run->loop, NULL, NULL);
+    if (!run->io.shares)
+        return -ENOMEM;
+    error = share_open(io_channel_share(instance->channel), config->mounts, config->mount_count,
+                       &which);
+    io_channel_share(instance->channel)->handles_max = handles_of_one(run);
+    if (error)
+        fprintf(stderr, "atoll: %s: the folder '%s' cannot be mounted: %s\n", config->name,
+                config->mounts[which].host, strerror(-error));
+    return error;
+}
+
 static int make_instances(struct machine_run *run)
 {
     struct output_sink *err = run->output.err;
+    int error;
     bool to_stderr = run->options->json && !run->options->quiet;
 
     for (size_t i = 0; i < run->count; i++) {
@@ -139,6 +175,9 @@ static int make_instances(struct machine_run *run)
                                             to_stderr ? err : run->output.out, err);
         if (!instance->channel)
             return -ENOMEM;
+        error = open_mounts(run, instance);
+        if (error)
+            return error;
     }
     return 0;
 }
@@ -186,6 +225,7 @@ static void free_machine(struct machine_run *run)
 {
     if (run->platform)
         run->platform->operations->release(run->platform);
+    io_server_stop(&run->io);
     for (size_t i = 0; run->instances && i < run->count; i++)
         io_channel_close(run->instances[i].channel);
     io_server_close(&run->io);

@@ -290,6 +290,7 @@ void machine_serve(struct machine_run *run)
         progress = false;
         if (!run->platform_ended)
             look_at_loader(run);
+        progress |= io_server_collect(&run->io);
         for (size_t i = 0; i < run->count; i++)
             if (!run->instances[i].over)
                 progress |= serve_instance(&run->instances[i]);

@@ -26,6 +26,8 @@ enum option_code {
     OPTION_KERNEL,
     OPTION_LOADER,
     OPTION_STDIN,
+    OPTION_MOUNT,
+    OPTION_STRACE,
 };
 
 static const char short_options[] = "+:hn:c:m:e:";
@@ -45,6 +47,8 @@ static const struct option long_options[] = {
     {"kernel", required_argument, NULL, OPTION_KERNEL},
     {"loader", required_argument, NULL, OPTION_LOADER},
     {"stdin", required_argument, NULL, OPTION_STDIN},
+    {"mount", required_argument, NULL, OPTION_MOUNT},
+    {"strace", optional_argument, NULL, OPTION_STRACE},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -187,6 +191,10 @@ static bool take_run_option(struct options *options, int code, const char *text,
     case OPTION_STDIN:
         options->run.stdin_name = text;
         return true;
+    case OPTION_STRACE:
+        options->run.strace = true;
+        options->run.strace_name = text; /* NULL: all of them */
+        return true;
     default:
         return false;
     }
@@ -197,6 +205,14 @@ static void take_instance_option(struct instance_config *instance, int code, con
 {
     const char *why = NULL;
     switch (code) {
+    case OPTION_MOUNT:
+        why = config_add_mount(instance, text, NULL, nowhere);
+        if (why)
+            config_fault(report, nowhere,
+                         "--mount '%.200s' cannot be taken: %s; HOST:GUEST, or HOST:GUEST:rw, "
+                         "would be right",
+                         text, why);
+        return;
     case 'n':
         free(instance->name);
         instance->name = config_copy(text, strlen(text));
@@ -270,7 +286,7 @@ static void read_instance(struct options *options, int count, char **words, bool
             options->garbled = true;
             value_missing = code == ':';
             report_getopt(code, words, report);
-        } else if (code >= 256 && !first) {
+        } else if (code >= 256 && code != OPTION_MOUNT && !first) {
             config_fault(report, nowhere,
                          "'%.80s' is for the whole run; it belongs before the first program",
                          words[optind - 1]);
@@ -290,10 +306,10 @@ static void read_instance(struct options *options, int count, char **words, bool
     if (only && is_machine_file(program)) {
         options->machine_file = program;
         if (own_options)
-            config_fault(
-                report, nowhere,
-                "-n, -c, -m and -e do not go with a machine file; write them into '%.200s'",
-                program);
+            config_fault(report, nowhere,
+                         "-n, -c, -m, -e and --mount do not go with a machine file; write them "
+                         "into '%.200s'",
+                         program);
         if (optind + 1 < count)
             config_fault(report, nowhere,
                          "a machine file takes no arguments, but '%.80s' follows '%.200s'",
@@ -350,16 +366,22 @@ void options_apply(const struct options *options, struct machine_config *machine
 int options_check_stdin(const struct options *options, const struct machine_config *machine,
                         struct config_report *report)
 {
-    const char *name = options->run.stdin_name;
-    if (!name)
-        return 0;
-    for (size_t i = 0; i < machine->instance_count; i++)
-        if (!strcmp(machine->instances[i].name, name))
-            return 0;
-    config_fault(report, nowhere,
-                 "--stdin '%.80s' names no instance; the name of one, such as '%s', would be right",
-                 name, machine->instances[0].name);
-    return -1;
+    const struct {
+        const char *option, *name;
+    } names[] = {{"--stdin ", options->run.stdin_name}, {"--strace=", options->run.strace_name}};
+    int result = 0;
+    for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+        bool found = !names[k].name;
+        for (size_t i = 0; i < machine->instance_count && !found; i++)
+            found = !strcmp(machine->instances[i].name, names[k].name);
+        if (found)
+            continue;
+        config_fault(report, nowhere,
+                     "%s'%.80s' names no instance; the name of one, such as '%s', would be right",
+                     names[k].option, names[k].name, machine->instances[0].name);
+        result = -1;
+    }
+    return result;
 }
 
 /* The path of `name` beside this executable or in ../lib/atoll, or NULL with the fault reported. */

@@ -32,8 +32,8 @@ int options_read_run(struct options *options, int count, char **argv, struct con
 /* Puts the options that come before the machine file's values into `machine`. */
 void options_apply(const struct options *options, struct machine_config *machine);
 
-/* Does --stdin name an instance of `machine`, which config_check has passed? 0, or -1 with the
- * fault reported. */
+/* Do --stdin and --strace name an instance of `machine`, which config_check has passed? 0, or -1
+ * with the fault reported. */
 int options_check_stdin(const struct options *options, const struct machine_config *machine,
                         struct config_report *report);
 

@@ -113,3 +113,21 @@ int strncmp(const char *left, const char *right, size_t limit)
             return (unsigned char)*left - (unsigned char)*right;
     return 0;
 }
+
+char *strchr(const char *text, int character)
+{
+    while (*text != (char)character)
+        if (*text++ == '\0')
+            return NULL;
+    return (char *)(uintptr_t)text;
+}
+
+char *strrchr(const char *text, int character)
+{
+    const char *found = NULL;
+    do {
+        if (*text == (char)character)
+            found = text;
+    } while (*text++ != '\0');
+    return (char *)(uintptr_t)found;
+}

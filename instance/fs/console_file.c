@@ -45,6 +45,7 @@ static int console_file_status(struct file *file, struct file_status *status)
     memset(status, 0, sizeof(*status));
     status->device = CONSOLE_DEVICE_PIPE;
     status->inode = (uint64_t)file->stream + 3;
+    status->links = 1;
     if (console_is_terminal()) {
         status->mode = FILE_TYPE_CHARACTER | 0620;
         status->special = CONSOLE_TERMINAL_SPECIAL;

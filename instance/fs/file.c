@@ -264,11 +264,15 @@ static int file_cursor_copy(struct file_cursor *cursor, uint8_t *to, const uint8
         uint64_t piece = room < length ? room : length;
         uint64_t address = at.vectors->address + at.done;
         if (to != NULL) {
-            if (user_read(to, address, piece) != 0)
+            if (at.kernel)
+                memcpy(to, (const void *)address, piece);
+            else if (user_read(to, address, piece) != 0)
                 return -EFAULT;
             to += piece;
         } else {
-            if (user_write(address, from, piece) != 0)
+            if (at.kernel)
+                memcpy((void *)address, from, piece);
+            else if (user_write(address, from, piece) != 0)
                 return -EFAULT;
             from += piece;
         }
@@ -292,4 +296,19 @@ int file_cursor_read(struct file_cursor *cursor, void *to, uint64_t length)
 int file_cursor_write(struct file_cursor *cursor, const void *from, uint64_t length)
 {
     return file_cursor_copy(cursor, NULL, from, length);
+}
+
+void file_cursor_skip(struct file_cursor *cursor, uint64_t length)
+{
+    while (length != 0) {
+        uint64_t room = cursor->vectors->length - cursor->done;
+        uint64_t piece = room < length ? room : length;
+        length -= piece;
+        cursor->done += piece;
+        while (cursor->count != 0 && cursor->done == cursor->vectors->length) {
+            cursor->vectors++;
+            cursor->count--;
+            cursor->done = 0;
+        }
+    }
 }

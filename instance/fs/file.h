@@ -3,6 +3,8 @@
 #ifndef INSTANCE_FS_FILE_H
 #define INSTANCE_FS_FILE_H
 
+#include "instance/fs/lock.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,8 +20,17 @@ struct file_vector {
 };
 
 /* st_mode's file types (S_IF* cannot be had from <linux/stat.h> beside libc's headers). */
+#define FILE_TYPE_MASK 0170000
 #define FILE_TYPE_PIPE 0010000
 #define FILE_TYPE_CHARACTER 0020000
+#define FILE_TYPE_DIRECTORY 0040000
+#define FILE_TYPE_REGULAR 0100000
+#define FILE_TYPE_LINK 0120000
+
+struct file_time {
+    int64_t seconds;      /* since 1970 */
+    uint32_t nanoseconds; /* below 1e9 */
+};
 
 /* What fstat and statx tell, beside what all files have in common. */
 struct file_status {
@@ -28,16 +39,26 @@ struct file_status {
     uint64_t special; /* device number of a device file */
     uint64_t size;
     uint32_t block_size;
+    uint32_t user, group;
+    uint64_t links;
+    uint64_t blocks; /* of 512 bytes */
+    struct file_time accessed, modified, changed;
 };
 
 struct file;
+struct vfs_node;
 
 /* A NULL operation gives the error in its comment. Results are byte counts, 0 or negative errno
  * values. All may sleep. */
 struct file_operations {
     int64_t (*read)(struct file *file, const struct file_vector *vectors, size_t count); /* EBADF */
     int64_t (*write)(struct file *file, const struct file_vector *vectors,
-                     size_t count);                                             /* EBADF */
+                     size_t count); /* EBADF */
+    /* As read and write, at a place of its own that leaves the position alone. */
+    int64_t (*read_at)(struct file *file, const struct file_vector *vectors, size_t count,
+                       uint64_t offset); /* ESPIPE */
+    int64_t (*write_at)(struct file *file, const struct file_vector *vectors, size_t count,
+                        uint64_t offset);                                       /* ESPIPE */
     int64_t (*seek)(struct file *file, int64_t offset, int whence);             /* ESPIPE */
     int (*status)(struct file *file, struct file_status *status);               /* EBADF */
     int64_t (*control)(struct file *file, uint32_t request, uint64_t argument); /* ENOTTY */
@@ -53,6 +74,13 @@ struct file {
     uint64_t position;
     uint64_t serial; /* given when it is first installed; no other file's, ever (epoll) */
     int stream;      /* of the console: 0, 1, 2 */
+
+    /* Of files that the file system opened (vfs.h); otherwise NULL. */
+    struct vfs_node *node; /* held */
+    char *path;            /* where it was opened, kfree'd with the file; NULL: not known */
+    void *data;            /* the node's operations' own */
+    uint64_t handle;       /* likewise */
+    struct file_lock position_lock;
 };
 
 /* Puts the console's files at descriptors 0 to 2. 0 or -ENOMEM. */
@@ -99,6 +127,7 @@ struct file_cursor {
     const struct file_vector *vectors;
     size_t count;
     uint64_t done; /* bytes of vectors[0] already passed */
+    bool kernel;   /* the vectors are the kernel's own memory */
 };
 
 /* All bytes from here on, at most INT32_MAX rounded down to a page, as Linux has it. */
@@ -106,5 +135,7 @@ uint64_t file_cursor_left(const struct file_cursor *cursor);
 /* Copies `length` bytes (no more than are left) and moves on. 0 or -EFAULT (moved nowhere). */
 int file_cursor_read(struct file_cursor *cursor, void *to, uint64_t length);
 int file_cursor_write(struct file_cursor *cursor, const void *from, uint64_t length);
+/* Moves on by `length` bytes (no more than are left) without copying. */
+void file_cursor_skip(struct file_cursor *cursor, uint64_t length);
 
 #endif

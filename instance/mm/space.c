@@ -84,6 +84,14 @@ uint64_t space_promisable(void)
     return available > taken ? available - taken : 0;
 }
 
+uint64_t space_available(void)
+{
+    sleep_lock_take(&space.lock);
+    uint64_t bytes = space_promisable();
+    sleep_lock_release(&space.lock);
+    return bytes;
+}
+
 static bool is_touched(const struct area *area)
 {
     return area->touched_low < area->touched_high;
@@ -128,6 +136,38 @@ uint64_t space_area_resident_in(const struct area *area, uint64_t start, uint64_
     return bytes;
 }
 
+/* --- Files of areas ----------------------------------------------------------------------------
+ */
+
+static struct area_file *_Atomic released_files;
+
+static void area_file_hold(const struct area *area)
+{
+    if (area->source.file)
+        atomic_fetch_add(&area->source.file->references, 1);
+}
+
+void area_file_put(struct area_file *file)
+{
+    if (!file || atomic_fetch_sub(&file->references, 1) != 1)
+        return;
+    file->next = atomic_load(&released_files);
+    while (!atomic_compare_exchange_weak(&released_files, &file->next, file))
+        ;
+}
+
+void space_release_files(void)
+{
+    if (!atomic_load_explicit(&released_files, memory_order_relaxed))
+        return;
+    struct area_file *file = atomic_exchange(&released_files, NULL);
+    while (file) {
+        struct area_file *next = file->next;
+        file->release(file);
+        file = next;
+    }
+}
+
 /* --- Areas -------------------------------------------------------------------------------------
  */
 
@@ -161,6 +201,7 @@ void space_area_remove(struct area *area)
         space.promised_resident -= area->resident;
     }
     space.changes++;
+    area_file_put(area->source.file);
     kfree(area);
 }
 
@@ -174,6 +215,7 @@ static int split_at(uint64_t at)
     if (!upper)
         return -ENOMEM;
     *upper = *area;
+    area_file_hold(area);
     upper->start = at;
     upper->offset += at - area->start;
     /* The shorter part is counted, page by page: taking a large area down piece by piece from
@@ -225,6 +267,7 @@ static void absorb_next(struct area *area, struct area *next)
         space_area_touched(area, next->touched_low, next->touched_high - next->touched_low);
     area_tree_resized(area);
     space.changes++;
+    area_file_put(next->source.file);
     kfree(next);
 }
 

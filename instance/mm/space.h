@@ -6,16 +6,40 @@
 #ifndef INSTANCE_MM_SPACE_H
 #define INSTANCE_MM_SPACE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* A file that areas are mapped from: its pages are fetched one by one, by calls that may sleep and
+ * are made without the address space's lock. Held by each area, and by faults under way. */
+struct area_file {
+    _Atomic uint32_t references;
+    struct area_file *next; /* once nobody holds it */
+    /* Copies the page at `offset`, zeros behind the end. 0, or -ENXIO (wholly behind the end) or
+     * another error: SIGBUS. */
+    int (*read_page)(struct area_file *file, uint64_t offset, void *to);
+    void (*release)(struct area_file *file); /* may sleep */
+};
 
 /* What an area's pages are filled from when first touched. */
 struct area_source {
     const uint8_t *bytes; /* kernel-readable file image (a program in the lagoon), or NULL: zeros */
     uint64_t size;        /* bytes there; pages wholly behind it are zero-filled */
     uint64_t physical; /* of bytes[0] if pages may be mapped in place read-only; else UINT64_MAX */
+    struct area_file *file; /* not NULL: it is asked for the pages; `bytes` is then its address, as
+                               a mark only, `size` UINT64_MAX and `physical` too */
 };
+
+/* A source over `file`, whose reference space_map takes over if it succeeds. */
+static inline struct area_source area_source_of(struct area_file *file)
+{
+    return (struct area_source){(const uint8_t *)file, UINT64_MAX, UINT64_MAX, file};
+}
+/* Gives up a reference; NULL is fine. The release itself is space_release_files's. */
+void area_file_put(struct area_file *file);
+/* Releases files that no area holds any more. After calls that may have unmapped, without locks. */
+void space_release_files(void);
 
 int space_init(void);
 
@@ -50,8 +74,12 @@ enum space_fault {
                             only read, so it has to be the program's own and not the file's */
 };
 
+/* Bytes that are neither in use nor promised to the program. */
+uint64_t space_available(void);
+
 /* A page fault at `address`. Returns 0: mapped, try again; -EFAULT: no area there (SIGSEGV,
- * SEGV_MAPERR); -EACCES: the area forbids it (SEGV_ACCERR); -ENOMEM: the partition is full. */
+ * SEGV_MAPERR); -EACCES: the area forbids it (SEGV_ACCERR); -ENOMEM: the partition is full;
+ * -ENXIO: the mapped file has no such page (SIGBUS). */
 int space_handle_fault(uint64_t address, enum space_fault access);
 
 /* Makes [address, +length) present with the given access ahead of use. 0 or as above. */

@@ -25,6 +25,8 @@ struct plan {
     unsigned protection; /* PLATFORM_* */
     const uint8_t *from; /* copied to its begin, or NULL; the rest is zero */
     uint64_t from_length;
+    struct area_file *file; /* held: `offset` of it is to be fetched instead; or NULL */
+    uint64_t offset;
     bool replaces; /* a page mapped in place, which is to become the program's own */
 };
 
@@ -32,7 +34,8 @@ static bool is_same_plan(const struct plan *one, const struct plan *other)
 {
     return one->start == other->start && one->order == other->order &&
            one->protection == other->protection && one->from == other->from &&
-           one->from_length == other->from_length && one->replaces == other->replaces;
+           one->from_length == other->from_length && one->file == other->file &&
+           one->offset == other->offset && one->replaces == other->replaces;
 }
 
 static bool is_permitted(int protection, unsigned access)
@@ -160,7 +163,10 @@ static int examine(uint64_t page, unsigned access, unsigned order_limit, struct 
         return map_in_place(area, page, present_end);
     }
 
-    if (from_source) {
+    if (from_source && source->file) {
+        plan->file = source->file;
+        plan->offset = offset;
+    } else if (from_source) {
         uint64_t left = source->size - offset;
         plan->from = source->bytes + offset;
         plan->from_length = left < PAGE_SIZE ? left : PAGE_SIZE;
@@ -172,15 +178,19 @@ static int examine(uint64_t page, unsigned access, unsigned order_limit, struct 
     return 1;
 }
 
-static void fill(const struct plan *plan, uint64_t physical)
+/* 0 or the file's error. */
+static int fill(const struct plan *plan, uint64_t physical)
 {
     uint8_t *bytes = (uint8_t *)(platform_direct_base + physical);
+    if (plan->file)
+        return plan->file->read_page(plan->file, plan->offset, bytes);
     if (!plan->from) {
         frame_clear(bytes, PAGE_SIZE << plan->order);
-        return;
+        return 0;
     }
     memcpy(bytes, plan->from, plan->from_length);
     memset(bytes + plan->from_length, 0, PAGE_SIZE - plan->from_length);
+    return 0;
 }
 
 /* Maps the filled block, whose plan holds; the lock is held. 0 or -ENOMEM. */
@@ -210,18 +220,26 @@ static int try_fault(uint64_t page, unsigned access, unsigned *order_limit, uint
     sleep_lock_take(&space.lock);
     uint64_t changes = space.changes;
     int result = examine(page, access, *order_limit, &plan, present_end);
+    if (result == 1 && plan.file)
+        atomic_fetch_add(&plan.file->references, 1);
     sleep_lock_release(&space.lock);
     if (result <= 0)
         return result;
 
     uint64_t frame = frame_alloc(plan.order, FRAME_PROGRAM);
     if (frame == FRAME_NONE) {
+        area_file_put(plan.file);
         if (!plan.order)
             return -ENOMEM;
         *order_limit = plan.order - 1;
         return 1;
     }
-    fill(&plan, frame);
+    int filled = fill(&plan, frame);
+    area_file_put(plan.file); /* compared below, not used */
+    if (filled) {
+        frame_free(frame, plan.order, FRAME_PROGRAM);
+        return filled == -ENOMEM ? -ENOMEM : -ENXIO;
+    }
 
     sleep_lock_take(&space.lock);
     if (space.changes != changes) {

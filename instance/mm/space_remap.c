@@ -107,13 +107,17 @@ static int64_t move(const struct remap *remap, struct area *area)
     }
     area = area_tree_find(&space.areas, remap->start);
     *new = *area;
+    if (new->source.file)
+        atomic_fetch_add(&new->source.file->references, 1);
     new->start = to;
     new->end = to + remap->new_length;
     new->resident = 0;
     new->touched_low = new->touched_high = 0;
     error = move_area(area, new, to, remap->flags & MREMAP_DONTUNMAP);
-    if (error)
+    if (error) {
+        area_file_put(new->source.file);
         kfree(new);
+    }
     space_merge(remap->start, remap->old_end);
     if (error)
         return error;

@@ -167,12 +167,6 @@ int64_t sys_setresgid(struct trap_frame *frame)
     return sys_setresuid(frame);
 }
 
-int64_t sys_umask(struct trap_frame *frame)
-{
-    static _Atomic uint32_t mask = 022;
-    return atomic_exchange(&mask, (uint32_t)syscall_arg0(frame) & 0777);
-}
-
 int64_t sys_personality(struct trap_frame *frame)
 {
     uint32_t wanted = (uint32_t)syscall_arg0(frame);

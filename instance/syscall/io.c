@@ -1,23 +1,17 @@
 /* The system calls on file descriptors: they check their arguments and call the file's operations.
- * What they do is told by instance/fs/. Opening is not served before there is a file system: it
- * fails with ENOENT, and the first time is logged. */
+ * What they do is told by instance/fs/. */
 #include "instance/syscall/calls.h"
 #include "instance/syscall/signal.h"
 
 #include "instance/fs/file.h"
-#include "instance/kernel.h"
-#include "instance/log.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/user.h"
-#include "instance/string.h"
+#include "instance/sched/thread.h"
 
-#include <asm/stat.h>
 #include <errno.h>
 #include <linux/fcntl.h>
-#include <linux/stat.h>
 
 #define VECTORS_ON_STACK 8
-#define PATH_MAX_BYTES 4096
 #define CLOSE_RANGE_UNSHARE 2
 #define CLOSE_RANGE_CLOEXEC 4
 
@@ -51,29 +45,35 @@ int64_t sys_write(struct trap_frame *frame)
     return io_transfer((int)syscall_arg0(frame), &vector, 1, true);
 }
 
-static int64_t io_transfer_vectors(struct trap_frame *frame, bool write)
+/* Reads the call's vectors: into *vectors (VECTORS_ON_STACK of them), or into memory that is then
+ * *vectors and the caller's to free. */
+static int64_t io_read_vectors(struct trap_frame *frame, struct file_vector **vectors)
 {
-    struct file_vector few[VECTORS_ON_STACK], *vectors = few;
-    uint64_t count = syscall_arg2(frame);
+    uint64_t count = syscall_arg2(frame), total = 0;
     if (count > FILE_VECTORS_MAX)
         return -EINVAL;
     if (count > VECTORS_ON_STACK) {
-        vectors = kmalloc(count * sizeof(*vectors));
-        if (vectors == NULL)
+        struct file_vector *many = kmalloc(count * sizeof(*many));
+        if (many == NULL)
             return -ENOMEM;
+        *vectors = many;
     }
-    int64_t result = -EFAULT;
-    if (user_read(vectors, syscall_arg1(frame), count * sizeof(*vectors)) != 0)
-        goto out;
-    result = -EINVAL;
-    uint64_t total = 0;
+    if (user_read(*vectors, syscall_arg1(frame), count * sizeof(**vectors)) != 0)
+        return -EFAULT;
     for (uint64_t i = 0; i < count; i++) {
-        if (vectors[i].length > INT64_MAX - total)
-            goto out;
-        total += vectors[i].length;
+        if ((*vectors)[i].length > INT64_MAX - total)
+            return -EINVAL;
+        total += (*vectors)[i].length;
     }
-    result = io_transfer((int)syscall_arg0(frame), vectors, count, write);
-out:
+    return 0;
+}
+
+static int64_t io_transfer_vectors(struct trap_frame *frame, bool write)
+{
+    struct file_vector few[VECTORS_ON_STACK], *vectors = few;
+    int64_t result = io_read_vectors(frame, &vectors);
+    if (result == 0)
+        result = io_transfer((int)syscall_arg0(frame), vectors, syscall_arg2(frame), write);
     if (vectors != few)
         kfree(vectors);
     return result;
@@ -89,34 +89,76 @@ int64_t sys_writev(struct trap_frame *frame)
     return io_transfer_vectors(frame, true);
 }
 
-/* What may be read at a place of its own: none of the files there are yet. */
-static int64_t io_at_place(struct trap_frame *frame)
+/* --- At a place of its own -------------------------------------------------------------------- */
+
+static int64_t io_at(int descriptor, const struct file_vector *vectors, size_t count,
+                     int64_t offset, bool write)
 {
-    struct file *file = file_get((int)syscall_arg0(frame));
+    if (offset < 0)
+        return -EINVAL;
+    struct file *file = file_get(descriptor);
     if (file == NULL)
         return -EBADF;
+    int64_t result = -ESPIPE;
+    if (write && file->operations->write_at != NULL)
+        result = file->operations->write_at(file, vectors, count, (uint64_t)offset);
+    else if (!write && file->operations->read_at != NULL)
+        result = file->operations->read_at(file, vectors, count, (uint64_t)offset);
     file_put(file);
-    return -ESPIPE;
+    return result;
 }
 
 int64_t sys_pread64(struct trap_frame *frame)
 {
-    return io_at_place(frame);
+    struct file_vector vector = {syscall_arg1(frame), syscall_arg2(frame)};
+    return io_at((int)syscall_arg0(frame), &vector, 1, (int64_t)syscall_arg3(frame), false);
 }
 
 int64_t sys_pwrite64(struct trap_frame *frame)
 {
-    return io_at_place(frame);
+    struct file_vector vector = {syscall_arg1(frame), syscall_arg2(frame)};
+    return io_at((int)syscall_arg0(frame), &vector, 1, (int64_t)syscall_arg3(frame), true);
+}
+
+static int64_t io_vectors_at(struct trap_frame *frame, bool write)
+{
+    struct file_vector few[VECTORS_ON_STACK], *vectors = few;
+    int64_t result = io_read_vectors(frame, &vectors);
+    if (result == 0)
+        result = io_at((int)syscall_arg0(frame), vectors, syscall_arg2(frame),
+                       (int64_t)syscall_arg3(frame), write);
+    if (vectors != few)
+        kfree(vectors);
+    return result;
 }
 
 int64_t sys_preadv(struct trap_frame *frame)
 {
-    return io_at_place(frame);
+    return io_vectors_at(frame, false);
 }
 
 int64_t sys_pwritev(struct trap_frame *frame)
 {
-    return io_at_place(frame);
+    return io_vectors_at(frame, true);
+}
+
+/* With an offset of -1 the file's own position counts; RWF_* flags are not served. */
+static int64_t io_vectors_flags(struct trap_frame *frame, bool write)
+{
+    if (syscall_arg5(frame) != 0)
+        return -EOPNOTSUPP;
+    return (int64_t)syscall_arg3(frame) == -1 ? io_transfer_vectors(frame, write)
+                                              : io_vectors_at(frame, write);
+}
+
+int64_t sys_preadv2(struct trap_frame *frame)
+{
+    return io_vectors_flags(frame, false);
+}
+
+int64_t sys_pwritev2(struct trap_frame *frame)
+{
+    return io_vectors_flags(frame, true);
 }
 
 int64_t sys_lseek(struct trap_frame *frame)
@@ -209,6 +251,26 @@ int64_t sys_dup3(struct trap_frame *frame)
     return io_duplicate(from, 0, to, flags & O_CLOEXEC);
 }
 
+/* Record locks are between processes, and there is one: none is ever in the way. */
+static int64_t io_lock(struct file *file, int command, uint64_t argument)
+{
+    struct flock lock;
+    uint32_t access = atomic_load(&file->flags) & O_ACCMODE;
+    if (user_read(&lock, argument, sizeof(lock)) != 0)
+        return -EFAULT;
+    if (lock.l_whence < 0 || lock.l_whence > 2 ||
+        (lock.l_type != F_RDLCK && lock.l_type != F_WRLCK && lock.l_type != F_UNLCK))
+        return -EINVAL;
+    if (command == F_GETLK || command == F_OFD_GETLK) {
+        lock.l_type = F_UNLCK;
+        return user_write(argument, &lock, sizeof(lock));
+    }
+    if ((lock.l_type == F_RDLCK && access == O_WRONLY) ||
+        (lock.l_type == F_WRLCK && access == O_RDONLY))
+        return -EBADF;
+    return 0;
+}
+
 int64_t sys_fcntl(struct trap_frame *frame)
 {
     /* F_SETFL changes these alone, as Linux does. */
@@ -243,163 +305,21 @@ int64_t sys_fcntl(struct trap_frame *frame)
     case F_DUPFD_CLOEXEC:
         result = io_duplicate(descriptor, argument > INT32_MAX ? -1 : (int)argument, -1, true);
         break;
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+    case F_OFD_GETLK:
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW:
+        result = io_lock(file, (int)syscall_arg1(frame), argument);
+        break;
+    case F_GETOWN:
+    case F_GETSIG:
+        result = 0;
+        break;
     default:
         result = -EINVAL;
     }
     file_put(file);
     return result;
-}
-
-/* --- Status ----------------------------------------------------------------------------------- */
-
-static int io_status(int descriptor, struct file_status *status)
-{
-    struct file *file = file_get(descriptor);
-    if (file == NULL)
-        return -EBADF;
-    int error = file->operations->status != NULL ? file->operations->status(file, status) : -EBADF;
-    file_put(file);
-    return error;
-}
-
-static int64_t io_write_stat(uint64_t to, const struct file_status *status)
-{
-    struct stat out;
-    memset(&out, 0, sizeof(out));
-    out.st_dev = status->device;
-    out.st_ino = status->inode;
-    out.st_nlink = 1;
-    out.st_mode = status->mode;
-    out.st_rdev = status->special;
-    out.st_size = (int64_t)status->size;
-    out.st_blksize = status->block_size;
-    out.st_blocks = (int64_t)((status->size + 511) / 512);
-    return user_write(to, &out, sizeof(out));
-}
-
-int64_t sys_fstat(struct trap_frame *frame)
-{
-    struct file_status status;
-    int error = io_status((int)syscall_arg0(frame), &status);
-    return error != 0 ? error : io_write_stat(syscall_arg1(frame), &status);
-}
-
-/* --- Paths: there are none yet ---------------------------------------------------------------- */
-
-/* ENOENT for a path, whatever it is; logged the first time. */
-static int64_t io_no_such_path(uint64_t path_at)
-{
-    static _Atomic bool logged;
-    char *path = kmalloc(PATH_MAX_BYTES);
-    if (path == NULL)
-        return -ENOMEM;
-    int64_t length = user_read_string(path, path_at, PATH_MAX_BYTES);
-    if (length >= 0 && !atomic_exchange(&logged, true))
-        log_warn("there is no file system yet: '%s', and all other paths, are ENOENT", path);
-    kfree(path);
-    return length < 0 ? length : -ENOENT;
-}
-
-/* Is the path argument the empty string (with AT_EMPTY_PATH: the descriptor itself is meant)? */
-static bool io_path_is_empty(uint64_t at)
-{
-    char first;
-    return at == 0 || (user_read(&first, at, 1) == 0 && first == '\0');
-}
-
-int64_t sys_newfstatat(struct trap_frame *frame)
-{
-    struct file_status status;
-    if (!((uint32_t)syscall_arg3(frame) & AT_EMPTY_PATH) || !io_path_is_empty(syscall_arg1(frame)))
-        return io_no_such_path(syscall_arg1(frame));
-    int error = io_status((int)syscall_arg0(frame), &status);
-    return error != 0 ? error : io_write_stat(syscall_arg2(frame), &status);
-}
-
-int64_t sys_statx(struct trap_frame *frame)
-{
-    struct file_status status;
-    struct statx out;
-    if (!((uint32_t)syscall_arg2(frame) & AT_EMPTY_PATH) || !io_path_is_empty(syscall_arg1(frame)))
-        return io_no_such_path(syscall_arg1(frame));
-    int error = io_status((int)syscall_arg0(frame), &status);
-    if (error != 0)
-        return error;
-    memset(&out, 0, sizeof(out));
-    out.stx_mask = STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID | STATX_INO |
-                   STATX_SIZE | STATX_BLOCKS;
-    out.stx_blksize = status.block_size;
-    out.stx_nlink = 1;
-    out.stx_mode = (uint16_t)status.mode;
-    out.stx_ino = status.inode;
-    out.stx_size = status.size;
-    out.stx_blocks = (status.size + 511) / 512;
-    out.stx_dev_minor = (uint32_t)status.device;
-    out.stx_rdev_major = (uint32_t)(status.special >> 8);
-    out.stx_rdev_minor = (uint32_t)(status.special & 0xff);
-    return user_write(syscall_arg4(frame), &out, sizeof(out));
-}
-
-int64_t sys_open(struct trap_frame *frame)
-{
-    return io_no_such_path(syscall_arg0(frame));
-}
-
-int64_t sys_openat(struct trap_frame *frame)
-{
-    return io_no_such_path(syscall_arg1(frame));
-}
-
-int64_t sys_stat(struct trap_frame *frame)
-{
-    return io_no_such_path(syscall_arg0(frame));
-}
-
-int64_t sys_lstat(struct trap_frame *frame)
-{
-    return io_no_such_path(syscall_arg0(frame));
-}
-
-int64_t sys_access(struct trap_frame *frame)
-{
-    return io_no_such_path(syscall_arg0(frame));
-}
-
-int64_t sys_faccessat(struct trap_frame *frame)
-{
-    return io_no_such_path(syscall_arg1(frame));
-}
-
-int64_t sys_faccessat2(struct trap_frame *frame)
-{
-    return io_no_such_path(syscall_arg1(frame));
-}
-
-/* /proc/self/exe is the one link there is: runtimes find themselves by it. */
-static int64_t io_read_link(uint64_t path_at, uint64_t buffer, uint64_t size)
-{
-    static const char self[] = "/proc/self/exe";
-    char path[sizeof(self)];
-    if ((int64_t)size <= 0)
-        return -EINVAL;
-    int64_t length = user_read_string(path, path_at, sizeof(path));
-    if (length == -EFAULT)
-        return -EFAULT;
-    if (length != sizeof(self) - 1 || memcmp(path, self, sizeof(self)) != 0)
-        return io_no_such_path(path_at);
-    const char *target = instance.handover->program_path;
-    uint64_t bytes = strlen(target);
-    if (bytes > size)
-        bytes = size;
-    return user_write(buffer, target, bytes) != 0 ? -EFAULT : (int64_t)bytes;
-}
-
-int64_t sys_readlink(struct trap_frame *frame)
-{
-    return io_read_link(syscall_arg0(frame), syscall_arg1(frame), syscall_arg2(frame));
-}
-
-int64_t sys_readlinkat(struct trap_frame *frame)
-{
-    return io_read_link(syscall_arg1(frame), syscall_arg2(frame), syscall_arg3(frame));
 }

@@ -3,14 +3,81 @@
  * what a program without files gets. */
 #include "instance/syscall/memory.h"
 
+#include "instance/fs/vfs.h"
+#include "instance/log.h"
 #include "instance/mm/frames.h"
+#include "instance/mm/kmalloc.h"
 #include "instance/mm/space.h"
 #include "instance/mm/user.h"
 
 #include <asm/errno.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 
 #define MINCORE_PAGES 512 /* answered in one go, from the kernel's stack */
+
+/* An open file as the source of areas. */
+struct mapped_file {
+    struct area_file area;
+    struct file *file; /* held: a host's file is read through it */
+};
+
+static int mapped_read_page(struct area_file *area, uint64_t offset, void *to)
+{
+    struct file *file = ((struct mapped_file *)area)->file;
+    return file->node->operations->read_page(file->node, file->handle, offset, to);
+}
+
+static void mapped_release(struct area_file *area)
+{
+    file_put(((struct mapped_file *)area)->file);
+    kfree(area);
+}
+
+/* Private mappings of regular files. Shared ones would have to carry changes back: ENODEV. */
+static int64_t map_file(struct trap_frame *frame, int protection, int flags, int descriptor)
+{
+    struct file *file = file_get(descriptor);
+    if (!file)
+        return -EBADF;
+    uint32_t access = atomic_load(&file->flags);
+    int64_t result = -ENODEV;
+    if (access & O_PATH)
+        result = -EBADF;
+    else if ((access & O_ACCMODE) == O_WRONLY)
+        result = -EACCES;
+    else if (!syscall_arg1(frame))
+        result = -EINVAL;
+    else if (file->node && file->node->operations->read_page &&
+             file->node->type == FILE_TYPE_REGULAR) {
+        struct mapped_file *mapped;
+        if ((flags & MAP_TYPE) != MAP_PRIVATE) {
+            static _Atomic bool logged;
+            if (!atomic_exchange(&logged, true))
+                log_warn("shared mappings of files are not served: ENODEV");
+            goto out;
+        }
+        mapped = kzalloc(sizeof(*mapped));
+        result = -ENOMEM;
+        if (!mapped)
+            goto out;
+        mapped->file = file;
+        mapped->area.read_page = mapped_read_page;
+        mapped->area.release = mapped_release;
+        atomic_init(&mapped->area.references, 1);
+        struct area_source source = area_source_of(&mapped->area);
+        result = space_map(syscall_arg0(frame), syscall_arg1(frame), protection, flags, &source,
+                           syscall_arg5(frame), NULL);
+        if (result >= 0) {
+            space_release_files();
+            return result; /* the area has the file now */
+        }
+        kfree(mapped);
+    }
+out:
+    file_put(file);
+    return result;
+}
 
 int64_t sys_mmap(struct trap_frame *frame)
 {
@@ -19,14 +86,15 @@ int64_t sys_mmap(struct trap_frame *frame)
     if (syscall_arg5(frame) & (PAGE_SIZE - 1))
         return -EINVAL;
     if (!(flags & MAP_ANONYMOUS))
-        /* The three standard streams cannot be mapped, and no other file is open. */
-        return file >= 0 && file <= 2 ? -ENODEV : -EBADF;
+        return map_file(frame, protection, flags, file);
     return space_map(syscall_arg0(frame), syscall_arg1(frame), protection, flags, NULL, 0, NULL);
 }
 
 int64_t sys_munmap(struct trap_frame *frame)
 {
-    return space_unmap(syscall_arg0(frame), syscall_arg1(frame));
+    int error = space_unmap(syscall_arg0(frame), syscall_arg1(frame));
+    space_release_files();
+    return error;
 }
 
 int64_t sys_mprotect(struct trap_frame *frame)

@@ -103,6 +103,50 @@ static void foreign_release(struct fake_machine *machine)
     finish(machine);
 }
 
+static void send_file(struct fake_machine *machine, struct io_file request, const char *bytes)
+{
+    start_two(machine);
+    fake_send(machine, &machine->instance[0], IO_FILE, &request, sizeof(request), bytes,
+              strlen(bytes));
+    finish(machine);
+}
+
+static void file_operation_unknown(struct fake_machine *machine)
+{
+    send_file(machine, (struct io_file){.tag = 1, .operation = UINT32_MAX}, "");
+}
+
+static void file_without_tag(struct fake_machine *machine)
+{
+    send_file(machine, (struct io_file){.operation = IO_FILE_STATUS}, "");
+}
+
+static void file_extent_wraps(struct fake_machine *machine)
+{
+    send_file(machine,
+              (struct io_file){.tag = 1,
+                               .operation = IO_FILE_WRITE,
+                               .extent = UINT64_MAX - 4,
+                               .length = UINT32_MAX,
+                               .handle = 1},
+              "");
+}
+
+static void file_length_wrong(struct fake_machine *machine)
+{
+    send_file(machine, (struct io_file){.tag = 1, .operation = IO_FILE_STATUS, .length = 50},
+              "path");
+}
+
+static void release_of_what_is_being_filled(struct fake_machine *machine)
+{
+    struct io_release release = {1};
+
+    start_two(machine);
+    fake_send(machine, &machine->instance[0], IO_RELEASE, &release, sizeof(release), NULL, 0);
+    finish(machine);
+}
+
 static void broken_ring(struct fake_machine *machine)
 {
     struct ipi_link *link;
@@ -118,6 +162,26 @@ static void broken_ring(struct fake_machine *machine)
     finish(machine);
 }
 
+Test(hostile, a_file_operation_that_does_not_exist)
+{
+    expect_closed(file_operation_unknown, "sent a file request of operation");
+}
+Test(hostile, a_file_request_without_a_tag)
+{
+    expect_closed(file_without_tag, "sent a file request of operation");
+}
+Test(hostile, a_file_extent_that_wraps_round)
+{
+    expect_closed(file_extent_wraps, "is not inside it");
+}
+Test(hostile, a_file_request_of_another_length)
+{
+    expect_closed(file_length_wrong, "with a file request of 50");
+}
+Test(hostile, a_release_of_the_mark_for_what_is_being_filled)
+{
+    expect_closed(release_of_what_is_being_filled, "which it had not been given");
+}
 Test(hostile, an_extent_outside_the_section)
 {
     expect_closed(extent_outside, "is not inside it");

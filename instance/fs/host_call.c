@@ -1,0 +1,144 @@
+/* Carrying out requests on the host's files. What is sent goes inline when it is small, and through
+ * the own section's bulk memory otherwise. */
+#include "instance/fs/host_call.h"
+
+#include "instance/mm/kmalloc.h"
+#include "instance/string.h"
+
+#include <errno.h>
+
+#define HOST_INLINE_MAX 2048 /* bytes that travel in the message */
+
+/* Locked, perhaps from the interrupt. */
+static void host_call_done(struct host_request *request, const struct host_answer *answer)
+{
+    struct host_call *call =
+        (struct host_call *)((char *)request - offsetof(struct host_call, host));
+    call->result = answer->result;
+    call->extent = answer->extent;
+    call->answered = answer->length < call->capacity ? answer->length : call->capacity;
+    if (call->answered != 0)
+        memcpy(call->to, answer->bytes, call->answered);
+    call->done = true;
+    wait_queue_wake(&call->done_queue, UINT32_MAX);
+}
+
+/* Room in the section for `length` bytes, or for fewer: *length is set. Waits if there is none. */
+static uint64_t host_call_extent(uint64_t *length)
+{
+    uint64_t saved = spin_lock_irq(&host_lock), extent;
+    for (;;) {
+        uint64_t wanted = *length;
+        while ((extent = host_extent_alloc(wanted)) == 0 && wanted > HOST_INLINE_MAX)
+            wanted /= 2;
+        if (extent != 0) {
+            *length = wanted;
+            break;
+        }
+        host_wait_on(&saved); /* others' requests hold it */
+    }
+    spin_unlock_irq(&host_lock, saved);
+    return extent;
+}
+
+static void host_call_extent_free(uint64_t extent)
+{
+    if (extent == 0)
+        return;
+    uint64_t saved = spin_lock_irq(&host_lock);
+    host_extent_free(extent);
+    host_wake();
+    spin_unlock_irq(&host_lock, saved);
+}
+
+/* Sends the request with `bytes` behind it, and waits. */
+static void host_call_send(struct host_call *call, const void *bytes, size_t length)
+{
+    const struct shm_piece pieces[] = {{&call->request, sizeof(call->request)}, {bytes, length}};
+    uint64_t saved = spin_lock_irq(&host_lock);
+    call->host = (struct host_request){.done = host_call_done};
+    host_expect(&call->host);
+    call->request.tag = call->host.tag;
+    int error;
+    while ((error = host_send(IO_FILE, pieces, length != 0 ? 2 : 1)) == -EAGAIN)
+        host_wait_on(&saved);
+    if (error != 0) {
+        host_cancel(&call->host);
+        call->result = -EIO;
+    } else {
+        while (!call->done)
+            wait_queue_wait(&call->done_queue, &host_lock, &saved, 0, false);
+    }
+    spin_unlock_irq(&host_lock, saved);
+}
+
+/* The paths, one behind the other, into `bytes`. */
+static void host_call_paths(struct host_call *call, uint8_t *bytes)
+{
+    uint32_t second = call->request.second;
+    if (call->path != NULL)
+        memcpy(bytes, call->path, second);
+    if (call->second != NULL)
+        memcpy(bytes + second, call->second, call->request.length - second);
+}
+
+int64_t host_call(struct host_call *call)
+{
+    uint64_t extent = 0, length = call->length;
+    uint8_t *bytes = NULL;
+    wait_queue_init(&call->done_queue);
+    if (call->from == NULL) {
+        call->request.second = call->path != NULL ? (uint32_t)strlen(call->path) : 0;
+        length = call->request.second;
+        if (call->second != NULL)
+            length += strlen(call->second);
+    }
+    if (length > HOST_INLINE_MAX) {
+        uint64_t whole = length;
+        extent = host_call_extent(&length);
+        if (call->from == NULL && length < whole) {
+            host_call_extent_free(extent);
+            return -ENAMETOOLONG;
+        }
+        bytes = host_extent_bytes(extent);
+    } else if (length != 0) {
+        bytes = kmalloc(length);
+        if (bytes == NULL)
+            return -ENOMEM;
+    }
+    call->request.length = (uint32_t)length;
+    call->request.extent = extent;
+    int error = 0;
+    if (call->from != NULL)
+        error = file_cursor_read(call->from, bytes, length);
+    else
+        host_call_paths(call, bytes);
+    if (error == 0)
+        host_call_send(call, bytes, extent != 0 ? 0 : length);
+    else
+        call->result = error;
+    if (extent != 0)
+        host_call_extent_free(extent);
+    else
+        kfree(bytes);
+    if (call->extent != 0 && call->result > 0) {
+        call->bulk = host_proxy_bytes(call->extent, (uint64_t)call->result);
+        if (call->bulk == NULL)
+            call->result = -EIO;
+    }
+    return call->result;
+}
+
+void host_call_release(struct host_call *call)
+{
+    if (call->extent == 0)
+        return;
+    struct io_release release = {.extent = call->extent};
+    const struct shm_piece piece = {&release, sizeof(release)};
+    uint64_t saved = spin_lock_irq(&host_lock);
+    while (host_send(IO_RELEASE, &piece, 1) == -EAGAIN)
+        host_wait_on(&saved);
+    spin_unlock_irq(&host_lock, saved);
+    call->extent = 0;
+    call->bulk = NULL;
+}

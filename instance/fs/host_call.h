@@ -1,0 +1,36 @@
+/* Requests to the proxy on the host's files (abi/io.h, IO_FILE): sent, waited for, their answers
+ * fetched. Between host_files.c, host_mounts.c and the channel (instance/host.h). */
+#ifndef INSTANCE_FS_HOST_CALL_H
+#define INSTANCE_FS_HOST_CALL_H
+
+#include "instance/fs/file.h"
+#include "instance/host.h"
+
+/* One request and its answer. Zero it, fill in `request` (no tag, extent, length or second). */
+struct host_call {
+    struct io_file request;
+    const char *path, *second; /* or NULL */
+    struct file_cursor *from;  /* IO_FILE_WRITE: `length` bytes from here */
+    uint64_t length;
+
+    /* The answer: inline bytes go to `to` (at most `capacity`). */
+    void *to;
+    size_t capacity;
+    size_t answered;     /* bytes there */
+    const uint8_t *bulk; /* in the proxy's section, `result` bytes, until host_call_release */
+
+    /* host_call.c's own. */
+    struct host_request host;
+    struct wait_queue done_queue;
+    bool done;
+    int64_t result;
+    uint64_t extent;
+};
+
+/* Carries it out. Returns the result (also -EIO: the channel is closed, -ENOMEM). Sleeps; no signal
+ * breaks it off: the host's storage is waited for as on Linux. */
+int64_t host_call(struct host_call *call);
+/* Gives call->bulk back, if there is any. */
+void host_call_release(struct host_call *call);
+
+#endif

@@ -1,0 +1,394 @@
+/* The calls on what is in files: sizes, room, directory entries, writing out, copying between
+ * files, locks of whole files. */
+#include "instance/syscall/calls.h"
+#include "instance/syscall/paths.h"
+
+#include "instance/mm/kmalloc.h"
+#include "instance/mm/space.h"
+#include "instance/mm/user.h"
+#include "instance/string.h"
+#include "instance/syscall/signal.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#define ENTRIES_BUFFER (UINT64_C(32) << 10) /* of directory entries, filled at a time */
+#define COPY_BUFFER (UINT64_C(128) << 10)   /* of sendfile and copy_file_range */
+#define LOCK_SHARED 1
+#define LOCK_EXCLUSIVE 2
+#define LOCK_NONBLOCK 4
+#define LOCK_UNLOCK 8
+
+static bool may_write(const struct file *file)
+{
+    uint32_t flags = atomic_load(&file->flags);
+    return !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static bool may_read(const struct file *file)
+{
+    uint32_t flags = atomic_load(&file->flags);
+    return !(flags & O_PATH) && (flags & O_ACCMODE) != O_WRONLY;
+}
+
+/* --- Sizes ------------------------------------------------------------------------------------ */
+
+int64_t sys_truncate(struct trap_frame *frame)
+{
+    struct vfs_node *node;
+    struct file *file;
+    if ((int64_t)syscall_arg1(frame) < 0)
+        return -EINVAL;
+    int error = path_node(AT_FDCWD, syscall_arg0(frame), 0, true, &node, &file);
+    if (error != 0)
+        return error;
+    if (file != NULL) {
+        file_put(file);
+        return -EINVAL;
+    }
+    error = vfs_truncate(node, syscall_arg1(frame));
+    vfs_put(node);
+    return error;
+}
+
+int64_t sys_ftruncate(struct trap_frame *frame)
+{
+    struct file *file = file_get((int)syscall_arg0(frame));
+    if (file == NULL)
+        return -EBADF;
+    int error;
+    if ((int64_t)syscall_arg1(frame) < 0 || file->node == NULL ||
+        file->node->type != FILE_TYPE_REGULAR || !may_write(file))
+        error = atomic_load(&file->flags) & O_PATH ? -EBADF : -EINVAL;
+    else if (file->node->operations->file_truncate != NULL)
+        error = file->node->operations->file_truncate(file, syscall_arg1(frame));
+    else
+        error = vfs_truncate(file->node, syscall_arg1(frame));
+    file_put(file);
+    return error;
+}
+
+int64_t sys_fallocate(struct trap_frame *frame)
+{
+    struct file *file = file_get((int)syscall_arg0(frame));
+    int64_t offset = (int64_t)syscall_arg2(frame), length = (int64_t)syscall_arg3(frame);
+    int error = 0;
+    if (file == NULL)
+        return -EBADF;
+    if (offset < 0 || length <= 0)
+        error = -EINVAL;
+    else if (offset > INT64_MAX - length)
+        error = -EFBIG;
+    else if (!may_write(file))
+        error = -EBADF;
+    else if (file->node == NULL)
+        error = -ESPIPE;
+    else if (file->node->type != FILE_TYPE_REGULAR)
+        error = file->node->type == FILE_TYPE_DIRECTORY ? -EISDIR : -ENODEV;
+    else if (file->node->operations->allocate == NULL)
+        error = -EOPNOTSUPP;
+    else
+        error = file->node->operations->allocate(file, (uint32_t)syscall_arg1(frame),
+                                                 (uint64_t)offset, (uint64_t)length);
+    file_put(file);
+    return error;
+}
+
+/* --- Writing out ------------------------------------------------------------------------------ */
+
+static int64_t sync_file(int descriptor, bool data_only)
+{
+    struct file *file = file_get(descriptor);
+    if (file == NULL)
+        return -EBADF;
+    int error = 0;
+    if (atomic_load(&file->flags) & O_PATH)
+        error = -EBADF;
+    else if (file->node == NULL)
+        error = -EINVAL; /* pipes and the console */
+    else if (file->node->operations->sync != NULL)
+        error = file->node->operations->sync(file, data_only);
+    file_put(file);
+    return error;
+}
+
+int64_t sys_fsync(struct trap_frame *frame)
+{
+    return sync_file((int)syscall_arg0(frame), false);
+}
+
+int64_t sys_fdatasync(struct trap_frame *frame)
+{
+    return sync_file((int)syscall_arg0(frame), true);
+}
+
+int64_t sys_syncfs(struct trap_frame *frame)
+{
+    int64_t error = sync_file((int)syscall_arg0(frame), false);
+    return error == -EINVAL ? 0 : error;
+}
+
+int64_t sys_sync_file_range(struct trap_frame *frame)
+{
+    if ((int64_t)syscall_arg1(frame) < 0 || (int64_t)syscall_arg2(frame) < 0 ||
+        (syscall_arg3(frame) & ~UINT64_C(7)))
+        return -EINVAL;
+    int64_t error = sync_file((int)syscall_arg0(frame), true);
+    return error == -EINVAL ? -ESPIPE : error;
+}
+
+/* Nothing is held back in the kernel: what was written is with the host. */
+int64_t sys_sync(struct trap_frame *frame)
+{
+    (void)frame;
+    return 0;
+}
+
+/* Advice about a file's use is taken and not needed. */
+static int64_t check_file(int descriptor, bool seekable)
+{
+    struct file *file = file_get(descriptor);
+    if (file == NULL)
+        return -EBADF;
+    int error = seekable && file->node == NULL ? -ESPIPE : 0;
+    file_put(file);
+    return error;
+}
+
+int64_t sys_fadvise64(struct trap_frame *frame)
+{
+    if ((uint32_t)syscall_arg3(frame) > 5 || (int64_t)syscall_arg2(frame) < 0)
+        return -EINVAL;
+    return check_file((int)syscall_arg0(frame), true);
+}
+
+int64_t sys_readahead(struct trap_frame *frame)
+{
+    int64_t error = check_file((int)syscall_arg0(frame), true);
+    return error == -ESPIPE ? -EINVAL : error;
+}
+
+/* One process: its locks never stand in each other's way, unless it opens a file twice. */
+int64_t sys_flock(struct trap_frame *frame)
+{
+    uint32_t operation = (uint32_t)syscall_arg1(frame) & ~(uint32_t)LOCK_NONBLOCK;
+    if (operation != LOCK_SHARED && operation != LOCK_EXCLUSIVE && operation != LOCK_UNLOCK)
+        return -EINVAL;
+    return check_file((int)syscall_arg0(frame), false);
+}
+
+/* --- Directory entries -------------------------------------------------------------------------
+ */
+
+/* struct linux_dirent64, packed: the name with its NUL follows. */
+struct directory_entry {
+    uint64_t inode;
+    int64_t next;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+} __attribute__((packed));
+#define ENTRY_HEAD 19
+
+struct entry_sink {
+    uint8_t *bytes;
+    uint64_t capacity, used;
+    uint64_t next; /* position behind the last entry taken */
+    bool full;
+};
+
+static bool take_entry(void *context, const char *name, size_t length, uint64_t inode,
+                       uint32_t type, uint64_t next)
+{
+    struct entry_sink *sink = context;
+    uint64_t size = (ENTRY_HEAD + length + 1 + 7) & ~UINT64_C(7);
+    if (size > sink->capacity - sink->used) {
+        sink->full = true;
+        return false;
+    }
+    struct directory_entry *entry = (struct directory_entry *)(sink->bytes + sink->used);
+    memset(entry, 0, size);
+    entry->inode = inode;
+    entry->next = (int64_t)next;
+    entry->length = (uint16_t)size;
+    entry->type = (uint8_t)(type >> 12);
+    memcpy(entry->name, name, length);
+    sink->used += size;
+    sink->next = next;
+    return true;
+}
+
+int64_t sys_getdents64(struct trap_frame *frame)
+{
+    struct file *file = file_get((int)syscall_arg0(frame));
+    if (file == NULL)
+        return -EBADF;
+    uint64_t count = (uint32_t)syscall_arg2(frame);
+    struct entry_sink sink = {.capacity = count < ENTRIES_BUFFER ? count : ENTRIES_BUFFER};
+    int64_t result = -ENOTDIR;
+    if (atomic_load(&file->flags) & O_PATH) {
+        result = -EBADF;
+        goto out;
+    }
+    if (file->node == NULL || file->node->type != FILE_TYPE_DIRECTORY ||
+        file->node->operations->entries == NULL)
+        goto out;
+    result = -ENOMEM;
+    sink.bytes = kmalloc(sink.capacity + 1);
+    if (sink.bytes == NULL)
+        goto out;
+    file_lock_write(&file->position_lock);
+    sink.next = file->position;
+    result = file->node->operations->entries(file, file->position, take_entry, &sink);
+    if (result == 0 && sink.used == 0 && sink.full)
+        result = -EINVAL; /* no room for even one */
+    if (result == 0 && user_write(syscall_arg1(frame), sink.bytes, sink.used) != 0)
+        result = -EFAULT;
+    if (result == 0) {
+        file->position = sink.next;
+        result = (int64_t)sink.used;
+    }
+    file_unlock_write(&file->position_lock);
+    kfree(sink.bytes);
+out:
+    file_put(file);
+    return result;
+}
+
+/* --- Copying between files ----------------------------------------------------------------------
+ */
+
+/* One end of a copy: at *offset, or at the file's own position. */
+struct copy_end {
+    struct file *file;
+    uint64_t *offset;
+};
+
+/* Bytes travel through an area of the program's address space that exists for this call alone, so
+ * that every kind of file can be either end. */
+static int64_t copy_between(struct copy_end from, struct copy_end to, uint64_t length)
+{
+    const struct file_operations *reader = from.file->operations, *writer = to.file->operations;
+    uint64_t done = 0;
+    int64_t result = 0;
+    uint64_t size = length < COPY_BUFFER ? (length + 4095) & ~UINT64_C(4095) : COPY_BUFFER;
+    if (length == 0)
+        return 0;
+    int64_t buffer = space_map(0, size, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, NULL, 0, NULL);
+    if (buffer < 0)
+        return buffer;
+    while (done < length) {
+        struct file_vector vector = {(uint64_t)buffer, length - done < size ? length - done : size};
+        result = from.offset != NULL ? reader->read_at(from.file, &vector, 1, *from.offset)
+                                     : reader->read(from.file, &vector, 1);
+        if (result <= 0)
+            break;
+        uint64_t got = (uint64_t)result;
+        vector.length = got;
+        result = to.offset != NULL ? writer->write_at(to.file, &vector, 1, *to.offset)
+                                   : writer->write(to.file, &vector, 1);
+        uint64_t put = result > 0 ? (uint64_t)result : 0;
+        if (from.offset != NULL)
+            *from.offset += put;
+        else if (put < got && reader->seek != NULL)
+            reader->seek(from.file, -(int64_t)(got - put), 1); /* what was not taken stays */
+        if (to.offset != NULL)
+            *to.offset += put;
+        done += put;
+        if (put < got || signal_deliverable())
+            break;
+    }
+    space_unmap((uint64_t)buffer, size);
+    return done != 0 ? (int64_t)done : result;
+}
+
+/* An offset argument: read from the program, or NULL for none. 0, -EFAULT, -EINVAL. */
+static int read_offset(uint64_t at, uint64_t *value, uint64_t **offset)
+{
+    *offset = NULL;
+    if (at == 0)
+        return 0;
+    if (user_read(value, at, sizeof(*value)) != 0)
+        return -EFAULT;
+    *offset = value;
+    return (int64_t)*value < 0 ? -EINVAL : 0;
+}
+
+int64_t sys_sendfile(struct trap_frame *frame)
+{
+    uint64_t offset, length = syscall_arg3(frame);
+    struct copy_end from = {file_get((int)syscall_arg1(frame)), NULL};
+    struct copy_end to = {file_get((int)syscall_arg0(frame)), NULL};
+    int64_t result = -EBADF;
+    if (from.file == NULL || to.file == NULL || !may_read(from.file) || !may_write(to.file))
+        goto out;
+    result = -EINVAL;
+    if (from.file->node == NULL || from.file->node->type != FILE_TYPE_REGULAR ||
+        to.file->operations->write == NULL || (int64_t)length < 0 ||
+        (atomic_load(&to.file->flags) & O_APPEND))
+        goto out;
+    result = read_offset(syscall_arg2(frame), &offset, &from.offset);
+    if (result == 0)
+        result = copy_between(from, to, length > INT32_MAX ? INT32_MAX & ~4095 : length);
+    if (result >= 0 && from.offset != NULL &&
+        user_write(syscall_arg2(frame), &offset, sizeof(offset)) != 0)
+        result = -EFAULT;
+    if (result == -EPIPE)
+        signal_send(thread_current()->id, LINUX_SIGPIPE, LINUX_SI_USER);
+out:
+    if (from.file != NULL)
+        file_put(from.file);
+    if (to.file != NULL)
+        file_put(to.file);
+    return result;
+}
+
+int64_t sys_copy_file_range(struct trap_frame *frame)
+{
+    uint64_t offset_in, offset_out, length = syscall_arg4(frame);
+    struct copy_end from = {file_get((int)syscall_arg0(frame)), NULL};
+    struct copy_end to = {file_get((int)syscall_arg2(frame)), NULL};
+    int64_t result = -EBADF;
+    if (from.file == NULL || to.file == NULL || !may_read(from.file) || !may_write(to.file) ||
+        (atomic_load(&to.file->flags) & O_APPEND))
+        goto out;
+    result = -EINVAL;
+    if (syscall_arg5(frame) != 0)
+        goto out;
+    if ((from.file->node != NULL && from.file->node->type == FILE_TYPE_DIRECTORY) ||
+        (to.file->node != NULL && to.file->node->type == FILE_TYPE_DIRECTORY)) {
+        result = -EISDIR;
+        goto out;
+    }
+    if (from.file->node == NULL || to.file->node == NULL ||
+        from.file->node->type != FILE_TYPE_REGULAR || to.file->node->type != FILE_TYPE_REGULAR)
+        goto out;
+    result = read_offset(syscall_arg1(frame), &offset_in, &from.offset);
+    if (result == 0)
+        result = read_offset(syscall_arg3(frame), &offset_out, &to.offset);
+    if (result != 0)
+        goto out;
+    if (from.file->node == to.file->node) {
+        /* Ranges of one file may not overlap. */
+        uint64_t in = from.offset != NULL ? offset_in : from.file->position;
+        uint64_t out = to.offset != NULL ? offset_out : to.file->position;
+        result = -EINVAL;
+        if ((in < out ? out - in : in - out) < length)
+            goto out;
+    }
+    result = copy_between(from, to, length > INT32_MAX ? INT32_MAX & ~4095 : length);
+    if (result >= 0 && ((from.offset != NULL &&
+                         user_write(syscall_arg1(frame), &offset_in, sizeof(offset_in)) != 0) ||
+                        (to.offset != NULL &&
+                         user_write(syscall_arg3(frame), &offset_out, sizeof(offset_out)) != 0)))
+        result = -EFAULT;
+out:
+    if (from.file != NULL)
+        file_put(from.file);
+    if (to.file != NULL)
+        file_put(to.file);
+    return result;
+}

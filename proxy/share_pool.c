@@ -1,0 +1,188 @@
+/* The threads for requests on the host's files: a queue, a list of what is done, and an eventfd
+ * that tells the event loop. The queue is bounded by the instances' requests (IO_REQUESTS_MAX
+ * each). */
+#include "proxy/share.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SHARE_THREADS 8 /* most of them wait for storage */
+
+struct share_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct share_job *queue, **last;
+    struct share_job *done, **last_done;
+    bool ending, stuck;
+    pthread_t threads[SHARE_THREADS];
+    unsigned thread_count, idle;
+    int fd;
+    struct event_source source;
+    void (*ready)(void *context);
+    void *context;
+};
+
+static void *work(void *argument)
+{
+    struct share_pool *pool = argument;
+
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        struct share_job *job = pool->queue;
+        uint64_t one = 1;
+
+        if (pool->ending)
+            break;
+        if (!job) {
+            pool->idle++;
+            pthread_cond_wait(&pool->changed, &pool->lock);
+            pool->idle--;
+            continue;
+        }
+        pool->queue = job->next;
+        if (!pool->queue)
+            pool->last = &pool->queue;
+        pthread_mutex_unlock(&pool->lock);
+        share_execute(job);
+        pthread_mutex_lock(&pool->lock);
+        job->next = NULL;
+        *pool->last_done = job;
+        pool->last_done = &job->next;
+        (void)!write(pool->fd, &one, sizeof(one));
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+static void woken(struct event_source *source, uint32_t bits)
+{
+    struct share_pool *pool = source->context;
+    uint64_t count;
+
+    (void)bits;
+    (void)!read(pool->fd, &count, sizeof(count));
+    if (pool->ready)
+        pool->ready(pool->context);
+}
+
+struct share_pool *share_pool_open(struct event_loop *loop, void (*ready)(void *context),
+                                   void *context)
+{
+    struct share_pool *pool = calloc(1, sizeof(*pool));
+
+    if (!pool)
+        return NULL;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->changed, NULL);
+    pool->last = &pool->queue;
+    pool->last_done = &pool->done;
+    pool->ready = ready;
+    pool->context = context;
+    pool->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->fd < 0 || events_add(loop, &pool->source, pool->fd, EPOLLIN, woken, pool)) {
+        if (pool->fd >= 0)
+            close(pool->fd);
+        free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+/* One more thread, with no signal for it: they are the event loop's. The lock is held. */
+static void start_thread(struct share_pool *pool)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (!pthread_create(&pool->threads[pool->thread_count], NULL, work, pool))
+        pool->thread_count++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void share_pool_add(struct share_pool *pool, struct share_job *job)
+{
+    bool here;
+
+    pthread_mutex_lock(&pool->lock);
+    if (!pool->idle && pool->thread_count < SHARE_THREADS)
+        start_thread(pool);
+    here = !pool->thread_count; /* no thread to be had: better slow than never */
+    if (!here) {
+        job->next = NULL;
+        *pool->last = job;
+        pool->last = &job->next;
+        pthread_cond_signal(&pool->changed);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (here) {
+        uint64_t one = 1;
+
+        share_execute(job);
+        pthread_mutex_lock(&pool->lock);
+        job->next = NULL;
+        *pool->last_done = job;
+        pool->last_done = &job->next;
+        pthread_mutex_unlock(&pool->lock);
+        (void)!write(pool->fd, &one, sizeof(one));
+    }
+}
+
+struct share_job *share_pool_take(struct share_pool *pool)
+{
+    struct share_job *job;
+
+    pthread_mutex_lock(&pool->lock);
+    job = pool->done;
+    if (job) {
+        pool->done = job->next;
+        if (!pool->done)
+            pool->last_done = &pool->done;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return job;
+}
+
+void share_pool_end(struct share_pool *pool)
+{
+    struct timespec limit;
+
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    for (struct share_job *job = pool->queue; job; job = job->next)
+        job->result = -ECANCELED;
+    if (pool->queue) {
+        *pool->last_done = pool->queue;
+        pool->last_done = pool->last;
+        pool->queue = NULL;
+        pool->last = &pool->queue;
+    }
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+    clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec++;
+    for (unsigned i = 0; i < pool->thread_count; i++)
+        if (pthread_timedjoin_np(pool->threads[i], NULL, &limit)) {
+            /* It waits for storage that does not answer. It touches nothing but its job, and the
+             * lagoon through system calls alone, which fail once that is gone. */
+            pthread_detach(pool->threads[i]);
+            pool->stuck = true;
+        }
+    pool->thread_count = 0;
+    events_remove(&pool->source);
+}
+
+void share_pool_close(struct share_pool *pool)
+{
+    if (!pool || pool->stuck)
+        return;
+    close(pool->fd);
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->changed);
+    free(pool);
+}

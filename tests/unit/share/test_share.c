@@ -1,0 +1,398 @@
+/* Confinement: whatever path an instance's kernel sends (a hostile one may send any), nothing
+ * outside the mounted folder is read, changed or made. Each test has a folder "inside", which is
+ * mounted, beside a folder "outside" with a secret. */
+#include "proxy/share.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char root[64], previous[4096];
+static struct share share;
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    cr_assert_not_null(file, "%s", path);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void mount_inside(bool writable)
+{
+    char host[] = "inside", guest[] = "/data";
+    struct mount_config mount = {.host = host, .guest = guest, .writable = writable};
+    size_t which;
+
+    share_close(&share);
+    cr_assert_eq(share_open(&share, &mount, 1, &which), 0);
+    share.handles_max = 100;
+}
+
+static void set_up(void)
+{
+    cr_assert_not_null(getcwd(previous, sizeof(previous)));
+    snprintf(root, sizeof(root), "/tmp/atoll-share-XXXXXX");
+    cr_assert_not_null(mkdtemp(root));
+    cr_assert_eq(chdir(root), 0);
+    mkdir("inside", 0755);
+    mkdir("outside", 0755);
+    mkdir("inside/folder", 0755);
+    write_file("outside/secret", "secret");
+    write_file("inside/file", "plain");
+    write_file("inside/folder/deep", "deep");
+    cr_assert_eq(symlink("../outside", "inside/up"), 0);
+    cr_assert_eq(symlink("../outside/secret", "inside/link"), 0);
+    cr_assert_eq(symlink("/proc/self/root", "inside/magic"), 0);
+    char absolute[128];
+    snprintf(absolute, sizeof(absolute), "%s/outside", root);
+    cr_assert_eq(symlink(absolute, "inside/absolute"), 0);
+    mount_inside(true);
+}
+
+static void tear_down(void)
+{
+    char command[128];
+
+    share_close(&share);
+    (void)!chdir(previous);
+    snprintf(command, sizeof(command), "rm -rf %s", root);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(share, .init = set_up, .fini = tear_down);
+
+static struct share_job *make_job(enum io_file_operation operation, const char *path,
+                                  const char *second)
+{
+    struct share_job *job = calloc(1, sizeof(*job));
+
+    job->request.operation = operation;
+    job->share = &share;
+    job->path = strdup(path);
+    job->second = strdup(second ? second : "");
+    return job;
+}
+
+static void free_job(struct share_job *job)
+{
+    share_handle_put(job->handle);
+    share_handle_put(job->opened);
+    free(job->path);
+    free(job->second);
+    free(job);
+}
+
+static int64_t run(enum io_file_operation operation, const char *path, const char *second,
+                   uint32_t flags)
+{
+    struct share_job *job = make_job(operation, path, second);
+    int64_t result;
+
+    job->request.flags = flags;
+    job->request.mode = 0644;
+    job->request.which = IO_CHANGE_MODE;
+    share_execute(job);
+    result = job->result;
+    free_job(job);
+    return result;
+}
+
+/* Reads the file, or returns the error. */
+static int64_t read_through(const char *path, char *text, size_t size)
+{
+    struct share_job *job = make_job(IO_FILE_OPEN, path, NULL);
+    int64_t result;
+
+    share_execute(job);
+    result = job->result;
+    if (result == 0) {
+        cr_assert_not_null(job->opened);
+        struct share_job *read = make_job(IO_FILE_READ, "", NULL);
+        read->handle = job->opened;
+        job->opened = NULL;
+        read->request.size = (uint32_t)size - 1;
+        share_execute(read);
+        result = read->result;
+        if (result >= 0) {
+            memcpy(text, read->answer, (size_t)result);
+            text[result] = '\0';
+        }
+        free_job(read);
+    }
+    free_job(job);
+    return result;
+}
+
+static const char *const escapes[] = {
+    "../outside/secret",
+    "folder/../../outside/secret",
+    "up/secret",
+    "absolute/secret",
+    "link",
+    "magic/etc/passwd",
+    "/etc/passwd",
+    "..",
+    "../..",
+    ".",
+    "folder/..",
+    "folder/.",
+    "folder/",
+    "up/../../../etc/passwd",
+};
+
+Test(share, files_inside_are_reached)
+{
+    char text[64];
+
+    cr_assert_eq(read_through("file", text, sizeof(text)), 5);
+    cr_assert_str_eq(text, "plain");
+    cr_assert_eq(read_through("folder/deep", text, sizeof(text)), 4);
+}
+
+Test(share, no_path_reads_what_is_outside)
+{
+    char text[64] = "";
+
+    for (size_t i = 0; i < sizeof(escapes) / sizeof(escapes[0]); i++) {
+        int64_t result = read_through(escapes[i], text, sizeof(text));
+
+        cr_assert_lt(result, 0, "%s: %ld, '%s'", escapes[i], (long)result, text);
+        cr_assert(!strstr(text, "secret") && !strstr(text, "root:"), "%s", escapes[i]);
+    }
+}
+
+Test(share, no_path_changes_what_is_outside)
+{
+    static const enum io_file_operation operations[] = {IO_FILE_MAKE_FOLDER, IO_FILE_MAKE_LINK,
+                                                        IO_FILE_TRUNCATE, IO_FILE_CHANGE};
+    struct stat status;
+    char text[64];
+
+    chmod("outside/secret", 0600);
+    for (size_t i = 0; i < sizeof(escapes) / sizeof(escapes[0]); i++) {
+        for (size_t k = 0; k < sizeof(operations) / sizeof(operations[0]); k++)
+            run(operations[k], escapes[i], "x", 0);
+        run(IO_FILE_RENAME, escapes[i], "gone", 0);
+        run(IO_FILE_RENAME, "file", escapes[i], 0);
+        run(IO_FILE_LINK, escapes[i], "taken", 0);
+        run(IO_FILE_OPEN, escapes[i], NULL, O_WRONLY | O_CREAT | O_TRUNC);
+        run(IO_FILE_REMOVE, escapes[i], NULL, 0);
+        run(IO_FILE_REMOVE, escapes[i], NULL, 1);
+        run(IO_FILE_REMOVE, "gone", NULL, 0);
+    }
+    cr_assert_eq(stat("outside/secret", &status), 0);
+    cr_assert_eq(status.st_size, 6);
+    cr_assert_eq(status.st_mode & 07777, 0600);
+    cr_assert_eq(status.st_nlink, 1);
+    cr_assert_eq(stat("outside", &status), 0);
+    cr_assert_eq(status.st_nlink, 2); /* no folder was made in it */
+    FILE *file = fopen("outside/secret", "r");
+    cr_assert_not_null(fgets(text, sizeof(text), file));
+    fclose(file);
+    cr_assert_str_eq(text, "secret");
+}
+
+Test(share, read_only_is_read_only)
+{
+    struct stat status;
+
+    mount_inside(false);
+    cr_assert_eq(run(IO_FILE_OPEN, "file", NULL, O_WRONLY), -EROFS);
+    cr_assert_eq(run(IO_FILE_OPEN, "new", NULL, O_RDONLY | O_CREAT), -EROFS);
+    cr_assert_eq(run(IO_FILE_OPEN, "file", NULL, O_RDONLY | O_TRUNC), -EROFS);
+    cr_assert_eq(run(IO_FILE_REMOVE, "file", NULL, 0), -EROFS);
+    cr_assert_eq(run(IO_FILE_RENAME, "file", "other", 0), -EROFS);
+    cr_assert_eq(run(IO_FILE_LINK, "file", "other", 0), -EROFS);
+    cr_assert_eq(run(IO_FILE_MAKE_FOLDER, "new", NULL, 0), -EROFS);
+    cr_assert_eq(run(IO_FILE_MAKE_LINK, "new", "x", 0), -EROFS);
+    cr_assert_eq(run(IO_FILE_TRUNCATE, "file", NULL, 0), -EROFS);
+    cr_assert_eq(run(IO_FILE_CHANGE, "file", NULL, 0), -EROFS);
+    cr_assert_eq(run(IO_FILE_OPEN, "file", NULL, O_RDONLY), 0);
+    cr_assert_eq(stat("inside/file", &status), 0);
+    cr_assert_eq(status.st_size, 5);
+}
+
+Test(share, what_is_no_file_is_not_opened)
+{
+    cr_assert_eq(mkfifo("inside/fifo", 0600), 0);
+    cr_assert_eq(run(IO_FILE_OPEN, "fifo", NULL, O_RDONLY), -ENXIO);
+    cr_assert_eq(run(IO_FILE_OPEN, "fifo", NULL, O_RDWR), -ENXIO);
+}
+
+Test(share, no_set_user_id_is_made)
+{
+    struct share_job *job = make_job(IO_FILE_OPEN, "program", NULL);
+    struct stat status;
+
+    job->request.flags = O_WRONLY | O_CREAT | O_EXCL;
+    job->request.mode = 06755;
+    share_execute(job);
+    cr_assert_eq(job->result, 0);
+    free_job(job);
+    cr_assert_eq(stat("inside/program", &status), 0);
+    cr_assert_eq(status.st_mode & 07777, 0755);
+}
+
+Test(share, long_paths_are_errors)
+{
+    char path[8300];
+
+    memset(path, 'a', sizeof(path) - 1);
+    path[sizeof(path) - 1] = '\0';
+    cr_assert_eq(run(IO_FILE_STATUS, path, NULL, 0), -ENAMETOOLONG);
+    path[300] = '\0';
+    cr_assert_eq(run(IO_FILE_STATUS, path, NULL, 0), -ENAMETOOLONG);
+    for (size_t i = 1; i < sizeof(path) - 1; i += 2)
+        path[i - 1] = 'a', path[i] = '/';
+    path[sizeof(path) - 2] = 'a';
+    cr_assert_lt(run(IO_FILE_STATUS, path, NULL, 0), 0);
+}
+
+/* A folder on the way becomes a link to the outside, and a folder again, while it is walked. */
+struct swapper {
+    _Atomic bool stop;
+};
+
+static void *swap(void *argument)
+{
+    struct swapper *swapper = argument;
+
+    while (!atomic_load(&swapper->stop)) {
+        (void)!renameat2(AT_FDCWD, "inside/way", AT_FDCWD, "inside/trap", RENAME_EXCHANGE);
+    }
+    return NULL;
+}
+
+Test(share, links_swapped_during_the_walk)
+{
+    struct swapper swapper = {false};
+    pthread_t thread;
+    char text[64];
+
+    cr_assert_eq(mkdir("inside/way", 0755), 0);
+    write_file("inside/way/secret", "harmless");
+    cr_assert_eq(symlink("../outside", "inside/trap"), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, swap, &swapper), 0);
+    for (int i = 0; i < 3000; i++) {
+        int64_t result = read_through("way/secret", text, sizeof(text));
+
+        cr_assert(result <= 0 || !strcmp(text, "harmless"), "'%s'", text);
+        run(IO_FILE_TRUNCATE, "trap/secret", NULL, 0);
+        if (i % 50 == 0)
+            run(IO_FILE_OPEN, "way/made", NULL, O_WRONLY | O_CREAT);
+    }
+    atomic_store(&swapper.stop, true);
+    pthread_join(thread, NULL);
+    struct stat status;
+    cr_assert_eq(stat("outside/secret", &status), 0);
+    cr_assert_eq(status.st_size, 6);
+    cr_assert_neq(access("outside/made", F_OK), 0);
+}
+
+Test(share, handles_are_counted_and_numbered)
+{
+    uint64_t numbers[5];
+
+    share.handles_max = 4;
+    for (int i = 0; i < 5; i++) {
+        struct share_job *job = make_job(IO_FILE_OPEN, "file", NULL);
+
+        share_execute(job);
+        cr_assert_eq(job->result, 0);
+        numbers[i] = share_add(&share, job->opened);
+        if (numbers[i])
+            job->opened = NULL;
+        free_job(job);
+    }
+    cr_assert(numbers[3] && !numbers[4]);
+    cr_assert_null(share_find(&share, 0));
+    cr_assert_null(share_find(&share, UINT64_MAX));
+    cr_assert_null(share_find(&share, 5));
+    cr_assert_eq(share_drop(&share, numbers[1]), 0);
+    cr_assert_eq(share_drop(&share, numbers[1]), -EBADF);
+    cr_assert_null(share_find(&share, numbers[1]));
+    struct share_handle *held = share_find(&share, numbers[2]);
+    cr_assert_not_null(held);
+    cr_assert_eq(share_drop(&share, numbers[2]), 0);
+    cr_assert_geq(fcntl(held->fd, F_GETFD), 0, "closed under a request");
+    share_handle_put(held);
+}
+
+static unsigned waked;
+static void count_wake(void *context)
+{
+    (void)context;
+    waked++;
+}
+
+Test(share, jobs_come_back_from_the_threads)
+{
+    struct event_loop loop;
+    int done = 0;
+
+    cr_assert_eq(events_open(&loop), 0);
+    struct share_pool *pool = share_pool_open(&loop, count_wake, NULL);
+    cr_assert_not_null(pool);
+    for (int i = 0; i < 200; i++)
+        share_pool_add(pool, make_job(IO_FILE_STATUS, i % 2 ? "file" : "none", NULL));
+    while (done < 200) {
+        struct share_job *job;
+
+        cr_assert_gt(events_wait(&loop, 5000), 0);
+        while ((job = share_pool_take(pool))) {
+            cr_assert(job->result == 0 || job->result == -ENOENT);
+            free_job(job);
+            done++;
+        }
+    }
+    cr_assert_gt(waked, 0);
+    share_pool_end(pool);
+    share_pool_close(pool);
+    events_close(&loop);
+}
+
+/* Random requests: nothing crashes, and the outside stays as it was. */
+Test(share, random_requests)
+{
+    static const char *const pieces[] = {"file",    "folder", "..",  ".",   "up",
+                                         "link",    "magic",  "/",   "//",  "absolute",
+                                         "outside", "secret", "new", "deep"};
+    struct stat status;
+
+    srand(20261122);
+    for (int i = 0; i < 4000; i++) {
+        char paths[2][200] = {"", ""};
+
+        for (int k = 0; k < 2; k++)
+            for (int n = rand() % 5; n > 0; n--) {
+                strcat(paths[k], pieces[(size_t)rand() % (sizeof(pieces) / sizeof(pieces[0]))]);
+                strcat(paths[k], rand() % 4 ? "/" : "");
+            }
+        struct share_job *job =
+            make_job((enum io_file_operation)(rand() % IO_FILE_OPERATIONS), paths[0], paths[1]);
+        enum io_file_operation operation = job->request.operation;
+        job->request.flags = (uint32_t)rand() & (uint32_t)rand();
+        job->request.mode = (uint32_t)rand();
+        job->request.which = (uint32_t)rand();
+        job->request.offset = (uint64_t)rand() % 5000;
+        bool needs_handle = operation == IO_FILE_READ || operation == IO_FILE_WRITE ||
+                            operation == IO_FILE_ENTRIES || operation == IO_FILE_SYNC ||
+                            operation == IO_FILE_ALLOCATE || operation == IO_FILE_CLOSE ||
+                            operation == IO_FILE_MOUNT;
+        if (!needs_handle)
+            share_execute(job);
+        free_job(job);
+    }
+    cr_assert_eq(stat("outside/secret", &status), 0);
+    cr_assert_eq(status.st_size, 6);
+    cr_assert_eq(status.st_nlink, 1);
+}
