@@ -193,7 +193,7 @@ static void check_memory(struct machine_config *machine, struct config_report *r
                      have);
         return;
     }
-    if (machine->section > host / machine->instance_count)
+    if (machine->instance_count && machine->section > host / machine->instance_count)
         config_fault(report, machine->section_place,
                      "sections of %s for each instance are more than this host has: %s",
                      config_show_size(machine->section, need), have);

@@ -447,6 +447,8 @@ int64_t extent_free(uint64_t offset)
 
 void extents_free(struct message_end *end)
 {
-    while (!list_empty(&end->extents))
-        extent_release(LIST_ENTRY(end->extents.next, struct message_extent, end_link));
+    for (struct list *node = end->extents.next, *next; node != &end->extents; node = next) {
+        next = node->next;
+        extent_release(LIST_ENTRY(node, struct message_extent, end_link));
+    }
 }

@@ -102,7 +102,7 @@ static struct shm_entry *own_find(uint32_t kind, const char *name, struct shm_en
     uint64_t count = atomic_load_explicit(&directory->entries, memory_order_relaxed);
     struct shm_entry *entries = own_entries();
     *free = NULL;
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; entries != NULL && i < count; i++) {
         bool used = atomic_load_explicit(&entries[i].id, memory_order_relaxed) != 0;
         if (used && entries[i].kind == kind && memcmp(entries[i].name, name, SHM_NAME_MAX) == 0)
             return &entries[i];
@@ -166,6 +166,8 @@ int64_t directory_publish(struct atoll_call_publish *call)
         result = directory_grow(count != 0 ? 2 * count : ENTRIES_FIRST);
         own_find(call->kind, call->name, &entry);
     }
+    if (result == 0 && entry == NULL)
+        result = -ENOMEM;
     if (result == 0)
         result = named_make(named, call);
     if (result == 0)

@@ -77,8 +77,9 @@ int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
 static void outbox_flush(uint32_t peer)
 {
     struct message_peer *to = &message_peers[peer];
-    while (!list_empty(&to->outbox)) {
-        struct link_message *message = LIST_ENTRY(to->outbox.next, struct link_message, link);
+    for (struct list *node = to->outbox.next, *next; node != &to->outbox; node = next) {
+        struct link_message *message = LIST_ENTRY(node, struct link_message, link);
+        next = node->next;
         struct shm_piece piece = {message->bytes, message->length};
         if (ipi_send(&host_endpoint, peer, message->kind, &piece, 1) == -EAGAIN)
             return;
@@ -148,10 +149,10 @@ static void peer_end(uint32_t peer)
     at->over = true;
     channels_peer_over(at);
     counters_peer_over(peer);
-    while (!list_empty(&at->outbox)) {
-        struct list *message = at->outbox.next;
-        list_remove(message);
-        kfree(LIST_ENTRY(message, struct link_message, link));
+    for (struct list *node = at->outbox.next, *next; node != &at->outbox; node = next) {
+        next = node->next;
+        list_remove(node);
+        kfree(LIST_ENTRY(node, struct link_message, link));
     }
 }
 

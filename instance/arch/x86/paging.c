@@ -308,6 +308,18 @@ static void reap(uintptr_t virtual, uintptr_t end, platform_release_t release, v
         release(context, run_start, run_length);
 }
 
+static bool is_any_mapped(uintptr_t virtual, uintptr_t end)
+{
+    while (virtual < end) {
+        int level;
+        uint64_t *parent, gap;
+        if (find_leaf(virtual, &level, &parent, &gap))
+            return true;
+        virtual += gap;
+    }
+    return false;
+}
+
 int platform_unmap(uintptr_t virtual, uint64_t length, platform_release_t release, void *context)
 {
     uintptr_t end = virtual + length;
@@ -315,6 +327,10 @@ int platform_unmap(uintptr_t virtual, uint64_t length, platform_release_t releas
     if (split_at(virtual) || split_at(end)) {
         spin_unlock_irq(&paging_lock, saved);
         return -ENOMEM;
+    }
+    if (PAGING_HOST && !is_any_mapped(virtual, end)) { /* spares the host a call */
+        spin_unlock_irq(&paging_lock, saved);
+        return 0;
     }
     if (paging_host_unmap(virtual, length)) {
         spin_unlock_irq(&paging_lock, saved);

@@ -25,7 +25,7 @@
 #include <linux/time.h>
 
 #define NS UINT64_C(1000000000)
-#define START_LIMIT_NS (5 * NS)
+#define START_LIMIT_NS (10 * NS) /* without another core that comes up: the host may be busy */
 #define STOP_LIMIT_NS (2 * NS)
 #define RELAX_YIELD 1024       /* pauses until the host may run somebody else */
 #define RELAX_YIELD_CROWDED 16 /* with more cores than the host has */
@@ -115,15 +115,17 @@ static int core_prepare(struct core *core, void (*entry)(struct core *core))
 
 unsigned platform_cores_start(void (*entry)(struct core *core))
 {
-    for (uint32_t i = 1; i < core_count; i++) {
+    unsigned failed = 0;
+    hosted_signals_block(true);
+    for (uint32_t i = 1; i < core_count && !failed; i++) {
         if (core_prepare(&cores[i], entry)) {
             log_error("core %u cannot be started", cores[i].machine_core);
-            return core_count - i;
+            failed = core_count - i;
         }
     }
-    uint64_t limit = platform_monotonic_ns() + START_LIMIT_NS;
-    unsigned failed = 0;
-    for (uint32_t i = 1; i < core_count; i++) {
+    hosted_signals_block(false);
+    for (uint32_t i = 1; i < core_count && !failed; i++) {
+        uint64_t limit = platform_monotonic_ns() + START_LIMIT_NS;
         while (!atomic_load_explicit(&cores[i].shared.online, memory_order_acquire)) {
             if (platform_monotonic_ns() > limit) {
                 log_error("core %u did not come up", cores[i].machine_core);
@@ -147,6 +149,7 @@ noreturn void hosted_secondary_start(struct core *core)
         log_error("core %u: %s (error %ld)", core->machine_core, what, -error);
         platform_core_park();
     }
+    hosted_signals_block(false);
     core->machine->entry(core);
     panic(NULL, "core %u: its entry function returned", core->index);
 }

@@ -70,7 +70,9 @@ int64_t hosted_core_init(struct core *core, const char **what);
 void hosted_timer_program(struct core_machine *machine);
 
 /* signal.c */
-int64_t hosted_signals_init(void);
+int64_t hosted_signals_init(void); /* unblocks them */
+/* On this thread: a thread must not take any before it has its signal stack, and inherits this. */
+void hosted_signals_block(bool block);
 void hosted_signal(int signal, const void *info, void *context);
 void hosted_trap(struct trap_frame *frame);
 void hosted_take_pending(void);

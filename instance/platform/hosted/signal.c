@@ -71,8 +71,14 @@ int64_t hosted_signals_init(void)
         if (error)
             return error;
     }
-    uint64_t none = 0; /* whatever the parent had blocked */
-    return host_call4(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (uint64_t)&none, 0, 8);
+    hosted_signals_block(false); /* the proxy has blocked all */
+    return 0;
+}
+
+void hosted_signals_block(bool block)
+{
+    uint64_t mask = block ? UINT64_MAX : 0;
+    host_call4(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (uint64_t)&mask, 0, 8);
 }
 
 /* --- Interrupts ----------------------------------------------------------------------------------

@@ -533,7 +533,7 @@ static void mode_poll(void)
         return;
     }
     struct pollfd polled = {.fd = (int)MUST(atoll_port_fd(port)), .events = POLLIN};
-    if (poll(&polled, 1, 0) != 0 || poll(&polled, 1, 30000) != 1 || polled.revents != POLLIN)
+    if (poll(&polled, 1, 30000) != 1 || polled.revents != POLLIN)
         fail("poll of the port", polled.revents);
     accept_from(1);
     polled.fd = (int)MUST(atoll_channel_fd(from[1]));
