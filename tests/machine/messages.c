@@ -76,7 +76,7 @@ MESSAGES_TEST(peer_dies_under_sleepers, 2, "messages", "sleepers", "1", NULL, 13
 MESSAGES_TEST(hostile_flags, 2, "messages", "hostile", "1", NULL, 0)
 MESSAGES_TEST(hostile_length, 2, "messages", "hostile", "2", NULL, 0)
 
-/* `bench/messages.c` has the hundred thousand of the requirement: under TCG they take 20 seconds.
+/* The program does as many as it is told: 100000 take some 12 seconds hosted, 20 to 40 under TCG.
  */
 MESSAGES_TEST(sleeps_before_each_message, 2, "messages", "sleep", "10000", NULL, 0)
 /* One doorbell in seven gets lost, one in five is rung twice. */
