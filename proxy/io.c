@@ -542,10 +542,9 @@ static void take_file(struct io_channel *channel, const uint8_t *message, size_t
         if (request.mount >= share->mount_count)
             answer_file(channel, request.tag, -ENOENT, NULL, 0);
         else
-            answer_file(channel, request.tag,
-                        share->mounts[request.mount].writable ? IO_MOUNT_WRITABLE : 0,
-                        share->mounts[request.mount].guest,
-                        strlen(share->mounts[request.mount].guest));
+            answer_file(
+                channel, request.tag, share->mounts[request.mount].writable ? IO_MOUNT_WRITABLE : 0,
+                share->mounts[request.mount].guest, strlen(share->mounts[request.mount].guest));
         return;
     }
     if (request.operation == IO_FILE_CLOSE) {
