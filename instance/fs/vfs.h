@@ -106,13 +106,10 @@ struct vfs_node_operations {
     int (*sync)(struct file *file, bool data_only); /* NULL: nothing to do */
     int (*allocate)(struct file *file, unsigned mode, uint64_t offset, uint64_t length);
     int64_t (*seek_data)(struct file *file, uint64_t offset, bool hole); /* NULL: all is data */
-    uint32_t (*poll)(struct file *file);
     int64_t (*control)(struct file *file, uint32_t request, uint64_t argument);
     /* A page of the file for a mapping: copies 4096 bytes from `offset` (a multiple of them), zeros
      * behind the end. -ENXIO: wholly behind it (SIGBUS). NULL: cannot be mapped (ENODEV). */
     int (*read_page)(struct vfs_node *node, uint64_t handle, uint64_t offset, void *to);
-    /* The frame of a page for shared mappings, made if it was a hole: UINT64_MAX, *error. */
-    uint64_t (*share_page)(struct vfs_node *node, uint64_t offset, int *error);
 };
 
 /* --- vfs.c -------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <linux/fcntl.h>
-#include <linux/poll.h>
 
 #define SEEK_FROM_START 0 /* <linux/fs.h> has them beside too much else */
 #define SEEK_FROM_HERE 1
@@ -201,13 +200,6 @@ static int64_t file_control(struct file *file, uint32_t request, uint64_t argume
     return file->node->operations->control(file, request, argument);
 }
 
-static uint32_t file_poll(struct file *file)
-{
-    if (file->node->operations->poll != NULL)
-        return file->node->operations->poll(file);
-    return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-}
-
 static void file_release(struct file *file)
 {
     if (file->node->operations->close != NULL && !(flags_of(file) & O_PATH))
@@ -224,8 +216,7 @@ const struct file_operations vfs_file_operations = {
     .seek = file_seek,
     .status = file_status,
     .control = file_control,
-    .poll = file_poll,
-    .release = file_release,
+    .release = file_release, /* no poll: always ready, and no matter for epoll */
 };
 
 /* --- Opening ---------------------------------------------------------------------------------- */

@@ -44,13 +44,6 @@ static uint64_t random_state;
 static uint8_t *vector_areas;
 
 /* Handlers that this suite does not link: they must be there, and are never called. */
-/* The calls of Atoll's own library, which no test here makes. */
-int64_t message_call(struct trap_frame *frame)
-{
-    (void)frame;
-    return -ENOSYS;
-}
-
 #define LINUX_CALL(number, name, handler, ...)                                                     \
     __attribute__((weak)) int64_t handler(struct trap_frame *frame)                                \
     {                                                                                              \
