@@ -67,7 +67,7 @@ static int try_numbers(void)
         }
         unknown += call(number) == -ENOSYS;
     }
-    if (getpid() != 1 || raw(SYS_open, (long)"/etc/passwd", 0, 0, 0, 0, 0) >= 0) {
+    if (getpid() != 1 || raw(SYS_open, (long)"/bin/sh", 0, 0, 0, 0, 0) >= 0) {
         puts("this is the host");
         return 1;
     }
