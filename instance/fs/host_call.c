@@ -76,6 +76,8 @@ static void host_call_send(struct host_call *call, const void *bytes, size_t len
 static void host_call_paths(struct host_call *call, uint8_t *bytes)
 {
     uint32_t second = call->request.second;
+    if (bytes == NULL)
+        return; /* no paths in this request */
     if (call->path != NULL)
         memcpy(bytes, call->path, second);
     if (call->second != NULL)

@@ -53,7 +53,7 @@ static char *host_join(const struct vfs_node *directory, const char *name)
     char *joined = kmalloc(length + name_length + 2);
     if (joined == NULL)
         return NULL;
-    memcpy(joined, path, length);
+    memcpy(joined, path, length + 1);
     if (length != 0)
         joined[length++] = '/';
     memcpy(joined + length, name, name_length + 1);
@@ -130,8 +130,8 @@ static int host_create_open(struct vfs_node *directory, const char *name, uint32
     if (path == NULL)
         return -ENOMEM;
     call.path = path;
-    call.request.flags =
-        O_CREAT | O_EXCL | (atomic_load(&file->flags) & (O_ACCMODE | O_SYNC | O_DSYNC));
+    call.request.flags = O_CREAT | O_EXCL |
+                         (atomic_load(&file->flags) & (O_ACCMODE | O_SYNC /* O_DSYNC included */));
     call.request.mode = mode & 07777;
     call.to = &opened;
     call.capacity = sizeof(opened);
@@ -239,7 +239,7 @@ static void host_fill_status(struct file_status *out, const struct io_file_statu
 
 static int host_status_call(struct host_call *call, struct file_status *out)
 {
-    struct io_file_status status;
+    struct io_file_status status = {0};
     call->to = &status;
     call->capacity = sizeof(status);
     int64_t result = host_call(call);
@@ -337,7 +337,7 @@ static int host_open(struct file *file)
     struct host_call call = host_call_for(file->node, IO_FILE_OPEN);
     if (file->node->type != FILE_TYPE_REGULAR && file->node->type != FILE_TYPE_DIRECTORY)
         return -ENXIO;
-    call.request.flags = atomic_load(&file->flags) & (O_ACCMODE | O_SYNC | O_DSYNC);
+    call.request.flags = atomic_load(&file->flags) & (O_ACCMODE | O_SYNC /* O_DSYNC included */);
     call.to = &opened;
     call.capacity = sizeof(opened);
     int64_t result = host_on_path(file->node, &call);

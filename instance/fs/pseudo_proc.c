@@ -390,6 +390,7 @@ static int64_t copy_target(const char *text, char *to, size_t capacity)
     size_t length = strlen(text);
     if (length > capacity)
         length = capacity;
+    /* readlink gives no NUL. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(to, text, length);
     return (int64_t)length;
 }

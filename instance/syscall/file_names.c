@@ -150,16 +150,17 @@ static int64_t make_link(int old_descriptor, uint64_t old_at, int descriptor, ui
         if (place.parent->operations->lookup(place.parent, place.name, &there) == 0) {
             vfs_put(there);
             error = -EEXIST; /* told before all that follows */
-        } else if (place.parent->mount != node->mount)
-            error = -EXDEV;
-        else if (node->type == FILE_TYPE_DIRECTORY)
-            error = -EPERM;
-        else if (node->mount->read_only)
-            error = -EROFS;
-        else if (node->operations->link == NULL)
-            error = -EPERM;
-        else
-            error = node->operations->link(node, place.parent, place.name);
+        } else {
+            bool possible = node->type != FILE_TYPE_DIRECTORY && node->operations->link != NULL;
+            if (place.parent->mount != node->mount)
+                error = -EXDEV;
+            else if (possible && node->mount->read_only)
+                error = -EROFS;
+            else if (!possible)
+                error = -EPERM;
+            else
+                error = node->operations->link(node, place.parent, place.name);
+        }
         vfs_place_put(&place);
     }
     vfs_put(node);
@@ -271,12 +272,11 @@ static int64_t rename_at(int old_descriptor, uint64_t old_at, int descriptor, ui
     if (old.last == VFS_LAST_NAME && new.last == VFS_LAST_NAME &&
         old.parent->mount != new.parent->mount)
         error = -EXDEV;
-    else if (old.last != VFS_LAST_NAME || new.last != VFS_LAST_NAME)
+    else if (old.last != VFS_LAST_NAME || new.last != VFS_LAST_NAME ||
+             (!old.parent->mount->read_only && (is_mount_point(&old) || is_mount_point(&new))))
         error = -EBUSY;
     else if (old.parent->mount->read_only)
         error = -EROFS;
-    else if (is_mount_point(&old) || is_mount_point(&new))
-        error = -EBUSY;
     else
         error = check_slash(&old, &new);
     if (error == 0)

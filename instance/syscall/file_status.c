@@ -391,11 +391,11 @@ static int64_t statistics_of(struct vfs_node *node, struct file *file, uint64_t 
     if (error != 0)
         return error;
     out.f_bsize = out.f_frsize = (int64_t)statistics.block_size;
-    out.f_blocks = statistics.blocks;
-    out.f_bfree = statistics.blocks_free;
-    out.f_bavail = statistics.blocks_available;
-    out.f_files = statistics.files;
-    out.f_ffree = statistics.files_free;
+    out.f_blocks = (int64_t)statistics.blocks;
+    out.f_bfree = (int64_t)statistics.blocks_free;
+    out.f_bavail = (int64_t)statistics.blocks_available;
+    out.f_files = (int64_t)statistics.files;
+    out.f_ffree = (int64_t)statistics.files_free;
     out.f_namelen = (int64_t)statistics.name_max;
     return user_write(to, &out, sizeof(out));
 }
