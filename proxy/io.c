@@ -1,6 +1,6 @@
 /* Serving the channels. Output is taken as long as its sink has room; a write that does not fit
  * waits here, in order for its stream, while the instance's other requests go on. */
-#include "proxy/io.h"
+#include "proxy/io_private.h"
 
 #include "shm/ring.h"
 
@@ -12,54 +12,8 @@
 #include <string.h>
 
 #define COPY_SIZE (UINT64_C(128) << 10)
-#define EXTENT_FILLING 1  /* a thread still writes to it; no extent has this offset */
 #define SHARE_MESSAGES 64 /* taken from one instance before the next has its turn */
 #define SHARE_BYTES (UINT64_C(1) << 20)
-
-/* A write that waits for its sink. */
-struct pending_write {
-    struct pending_write *next;
-    struct io_write request;
-    uint32_t done;          /* bytes taken by the stream */
-    uint8_t inline_bytes[]; /* where the request has no extent */
-};
-
-struct write_queue {
-    struct pending_write *first, **last;
-};
-
-/* An answer that waits for room in the instance's ring. */
-struct pending_answer {
-    struct pending_answer *next;
-    struct io_done done;
-    size_t length;
-    uint8_t bytes[];
-};
-
-struct pending_read {
-    uint64_t tag;
-    uint32_t length;
-};
-
-struct io_channel {
-    struct io_server *server;
-    uint32_t peer;
-    bool gets_input, closed, over, unknown_reported;
-    bool blocked; /* requests are left in the ring until some of ours are done */
-    struct output_stream streams[2];
-    struct write_queue writes[2];
-    struct pending_answer *answers, **last_answer;
-    struct pending_read reads[IO_REQUESTS_MAX];
-    size_t first_read, read_count;
-    size_t requests;                  /* pending writes, reads and answers */
-    uint64_t extents[IO_EXTENTS_MAX]; /* in the instance's hands; 0: free entry; EXTENT_FILLING */
-    struct share share;               /* folders of the host, */
-    struct share_job *jobs;           /* and the requests on them under way */
-    uint32_t stop_signal;             /* to be sent; 0: none */
-    bool end_wanted;
-    uint64_t turn; /* bytes still to take in this turn */
-};
-
 /* --- Faults --------------------------------------------------------------------------------------
  */
 
@@ -78,8 +32,7 @@ static void drop_requests(struct io_channel *channel)
 }
 
 /* Closes the channel for good. What had been asked for rightly is still written. */
-__attribute__((format(printf, 2, 3))) static void refuse(struct io_channel *channel,
-                                                         const char *format, ...)
+void io_refuse(struct io_channel *channel, const char *format, ...)
 {
     struct ipi_link *link = &channel->server->endpoint->links[channel->peer];
     char text[256];
@@ -111,8 +64,8 @@ static int send_answer(struct io_channel *channel, const struct io_done *done, c
 
 /* Sends an answer now, or as soon as the ring has room. Called for a request that counts in
  * channel->requests, which it ends. */
-static void answer(struct io_channel *channel, const struct io_done *done, const void *bytes,
-                   size_t length)
+void io_answer(struct io_channel *channel, const struct io_done *done, const void *bytes,
+               size_t length)
 {
     struct pending_answer *pending;
     int error = -EAGAIN;
@@ -126,13 +79,13 @@ static void answer(struct io_channel *channel, const struct io_done *done, const
     if (error != -EAGAIN) {
         channel->requests--;
         if (error)
-            refuse(channel, "takes no answers: %s", strerror(-error));
+            io_refuse(channel, "takes no answers: %s", strerror(-error));
         return;
     }
     pending = malloc(sizeof(*pending) + length);
     if (!pending) {
         channel->requests--;
-        refuse(channel, "out of memory for an answer to it");
+        io_refuse(channel, "out of memory for an answer to it");
         return;
     }
     pending->next = NULL;
@@ -155,7 +108,7 @@ static bool send_answers(struct io_channel *channel)
         if (error == -EAGAIN)
             break;
         if (error) {
-            refuse(channel, "takes no answers: %s", strerror(-error));
+            io_refuse(channel, "takes no answers: %s", strerror(-error));
             return true;
         }
         channel->answers = pending->next;
@@ -206,7 +159,7 @@ static bool write_on(struct io_channel *channel, const struct io_write *request,
     }
     if (!result.result)
         result.result = *done;
-    answer(channel, &result, NULL, 0);
+    io_answer(channel, &result, NULL, 0);
     return true;
 }
 
@@ -238,26 +191,26 @@ static void take_write(struct io_channel *channel, const uint8_t *message, size_
     uint32_t done = 0;
 
     if (length < sizeof(request)) {
-        refuse(channel, "sent a write request of %zu bytes", length);
+        io_refuse(channel, "sent a write request of %zu bytes", length);
         return;
     }
     memcpy(&request, message, sizeof(request));
     message += sizeof(request);
     length -= sizeof(request);
     if (request.fd < 1 || request.fd > 2 || !request.length) {
-        refuse(channel, "asked to write %u bytes to file %u", request.length, request.fd);
+        io_refuse(channel, "asked to write %u bytes to file %u", request.length, request.fd);
         return;
     }
     if (!request.extent && request.length != length) {
-        refuse(channel, "sent %zu bytes with a write of %u", length, request.length);
+        io_refuse(channel, "sent %zu bytes with a write of %u", length, request.length);
         return;
     }
     if (request.extent && (!request.tag || length ||
                            !shm_view_bytes(&channel->server->endpoint->view, channel->peer,
                                            request.extent, request.length))) {
-        refuse(channel, "asked to write %u bytes at offset 0x%" PRIx64 " of its section%s",
-               request.length, request.extent,
-               request.tag ? ", which is not inside it" : " without wanting an answer");
+        io_refuse(channel, "asked to write %u bytes at offset 0x%" PRIx64 " of its section%s",
+                  request.length, request.extent,
+                  request.tag ? ", which is not inside it" : " without wanting an answer");
         return;
     }
 
@@ -268,7 +221,7 @@ static void take_write(struct io_channel *channel, const uint8_t *message, size_
     pending = malloc(sizeof(*pending) + length);
     if (!pending) {
         channel->requests--;
-        refuse(channel, "out of memory for its output");
+        io_refuse(channel, "out of memory for its output");
         return;
     }
     pending->next = NULL;
@@ -288,17 +241,17 @@ static void take_read(struct io_channel *channel, const uint8_t *message, size_t
     struct io_read request;
 
     if (length != sizeof(request)) {
-        refuse(channel, "sent a read request of %zu bytes", length);
+        io_refuse(channel, "sent a read request of %zu bytes", length);
         return;
     }
     memcpy(&request, message, sizeof(request));
     if (request.fd != 0) {
-        refuse(channel, "asked to read file %u", request.fd);
+        io_refuse(channel, "asked to read file %u", request.fd);
         return;
     }
     channel->requests++;
     if (!channel->gets_input || !request.length) {
-        answer(channel, &(struct io_done){.tag = request.tag}, NULL, 0);
+        io_answer(channel, &(struct io_done){.tag = request.tag}, NULL, 0);
         return;
     }
     /* A prompt without a newline has to be seen by who is to answer it. */
@@ -315,7 +268,7 @@ static void take_release(struct io_channel *channel, const uint8_t *message, siz
     struct io_release request;
 
     if (length != sizeof(request)) {
-        refuse(channel, "sent a release of %zu bytes", length);
+        io_refuse(channel, "sent a release of %zu bytes", length);
         return;
     }
     memcpy(&request, message, sizeof(request));
@@ -326,11 +279,12 @@ static void take_release(struct io_channel *channel, const uint8_t *message, siz
         shm_heap_free(channel->server->endpoint->heap, request.extent);
         return;
     }
-    refuse(channel, "released offset 0x%" PRIx64 ", which it had not been given", request.extent);
+    io_refuse(channel, "released offset 0x%" PRIx64 ", which it had not been given",
+              request.extent);
 }
 
 /* Room for `length` bytes of input in section 0, noted as the instance's; 0 when there is none. */
-static uint64_t give_extent(struct io_channel *channel, uint64_t length, size_t *entry)
+uint64_t io_give_extent(struct io_channel *channel, uint64_t length, size_t *entry)
 {
     for (size_t i = 0; i < IO_EXTENTS_MAX; i++) {
         if (channel->extents[i])
@@ -361,7 +315,7 @@ void io_channel_feed(struct io_channel *channel)
     if (!channel->read_count)
         return;
     if (length > inline_max) {
-        done.extent = give_extent(channel, length, &entry);
+        done.extent = io_give_extent(channel, length, &entry);
         if (!done.extent)
             length = inline_max;
     }
@@ -380,255 +334,7 @@ void io_channel_feed(struct io_channel *channel)
     if (done.extent) /* ours to write: section 0 is the proxy's own */
         memcpy(shm_view_own(&endpoint->view, done.extent, (uint64_t)done.result), bytes,
                (size_t)done.result);
-    answer(channel, &done, bytes, done.extent || done.result <= 0 ? 0 : (size_t)done.result);
-}
-
-/* --- Files of the host ---------------------------------------------------------------------------
- */
-
-static void free_job(struct share_job *job)
-{
-    share_handle_put(job->handle);
-    share_handle_put(job->opened);
-    free(job);
-}
-
-/* Answers what needs no thread. */
-static void answer_file(struct io_channel *channel, uint64_t tag, int64_t result, const void *bytes,
-                        size_t length)
-{
-    answer(channel, &(struct io_done){.tag = tag, .result = result}, bytes, length);
-}
-
-/* A job for the request, whose bytes lie at `bytes`; or NULL with *error set. */
-static struct share_job *make_job(struct io_channel *channel, const struct io_file *request,
-                                  const uint8_t *bytes, int *error)
-{
-    bool data = request->operation == IO_FILE_WRITE;
-    bool in_place = data && request->extent;
-    struct share_job *job;
-
-    *error = -ENOMEM;
-    job = malloc(sizeof(*job) + (in_place ? 0 : (size_t)request->length + 2));
-    if (!job)
-        return NULL;
-    memset(job, 0, sizeof(*job));
-    job->channel = channel;
-    job->request = *request;
-    job->share = &channel->share;
-    if (request->handle) {
-        job->handle = share_find(&channel->share, request->handle);
-        *error = -EBADF;
-        if (!job->handle)
-            goto fail;
-    }
-    if (in_place) {
-        job->bytes = bytes;
-        return job;
-    }
-    if (data) {
-        memcpy(job->room, bytes, request->length);
-        job->bytes = job->room;
-        return job;
-    }
-    /* Copied before it is looked at. The second path goes behind the first one's NUL. */
-    job->path = (char *)job->room;
-    job->second = job->path + request->second + 1;
-    memcpy(job->path, bytes, request->second);
-    job->path[request->second] = '\0';
-    memcpy(job->second, bytes + request->second, request->length - request->second);
-    job->second[request->length - request->second] = '\0';
-    *error = -EINVAL;
-    if (strlen(job->path) == request->second &&
-        strlen(job->second) == request->length - request->second)
-        return job;
-fail:
-    free_job(job);
-    return NULL;
-}
-
-/* Is the request one that can be carried out? 0 or a negative errno value. */
-static int check_file_request(const struct io_channel *channel, const struct io_file *request)
-{
-    switch (request->operation) {
-    case IO_FILE_READ:
-    case IO_FILE_ENTRIES:
-        if (!request->size || request->size > IO_FILE_BYTES_MAX || request->length)
-            return -EINVAL;
-        break;
-    case IO_FILE_WRITE:
-        if (!request->length || request->length > IO_FILE_BYTES_MAX)
-            return -EINVAL;
-        break;
-    case IO_FILE_SYNC:
-    case IO_FILE_ALLOCATE:
-        break;
-    default:
-        if (!request->handle && request->mount >= channel->share.mount_count)
-            return -ENODEV;
-        if (request->length > IO_FILE_PATHS_MAX || request->second > request->length)
-            return -EINVAL;
-        return request->offset > INT64_MAX ? -EINVAL : 0;
-    }
-    if (!request->handle)
-        return -EBADF;
-    if (request->second > request->length)
-        return -EINVAL;
-    return request->offset > INT64_MAX ? -EINVAL : 0;
-}
-
-static void start_job(struct io_channel *channel, struct share_job *job)
-{
-    const struct io_file *request = &job->request;
-    size_t entry = 0;
-
-    if ((request->operation == IO_FILE_READ || request->operation == IO_FILE_ENTRIES) &&
-        request->size > sizeof(job->answer)) {
-        job->extent = give_extent(channel, request->size, &entry);
-        if (job->extent) {
-            job->extent_entry = entry;
-            channel->extents[entry] = EXTENT_FILLING;
-            job->extent_bytes =
-                shm_view_own(&channel->server->endpoint->view, job->extent, request->size);
-        }
-    }
-    job->next = NULL;
-    job->before = NULL;
-    job->after = channel->jobs;
-    if (channel->jobs)
-        channel->jobs->before = job;
-    channel->jobs = job;
-    share_pool_add(channel->server->shares, job);
-}
-
-static void take_file(struct io_channel *channel, const uint8_t *message, size_t length)
-{
-    struct io_file request;
-    struct share_job *job;
-    int error;
-
-    if (length < sizeof(request)) {
-        refuse(channel, "sent a file request of %zu bytes", length);
-        return;
-    }
-    memcpy(&request, message, sizeof(request));
-    message += sizeof(request);
-    length -= sizeof(request);
-    if (request.operation >= IO_FILE_OPERATIONS ||
-        (!request.tag && request.operation != IO_FILE_CLOSE)) {
-        refuse(channel, "sent a file request of operation %u, tag %" PRIu64, request.operation,
-               request.tag);
-        return;
-    }
-    if (request.extent) {
-        message = shm_view_bytes(&channel->server->endpoint->view, channel->peer, request.extent,
-                                 request.length);
-        if (length || !message) {
-            refuse(channel,
-                   "sent a file request with %u bytes at offset 0x%" PRIx64
-                   " of its section, which is not inside it",
-                   request.length, request.extent);
-            return;
-        }
-    } else if (request.length != length) {
-        refuse(channel, "sent %zu bytes with a file request of %u", length, request.length);
-        return;
-    }
-
-    channel->requests++;
-    if (request.operation == IO_FILE_MOUNT) {
-        const struct share *share = &channel->share;
-
-        if (request.mount >= share->mount_count)
-            answer_file(channel, request.tag, -ENOENT, NULL, 0);
-        else
-            answer_file(
-                channel, request.tag, share->mounts[request.mount].writable ? IO_MOUNT_WRITABLE : 0,
-                share->mounts[request.mount].guest, strlen(share->mounts[request.mount].guest));
-        return;
-    }
-    if (request.operation == IO_FILE_CLOSE) {
-        answer_file(channel, request.tag, share_drop(&channel->share, request.handle), NULL, 0);
-        return;
-    }
-    error = channel->server->shares ? check_file_request(channel, &request) : -ENODEV;
-    job = error ? NULL : make_job(channel, &request, message, &error);
-    if (job)
-        start_job(channel, job);
-    else
-        answer_file(channel, request.tag, error, NULL, 0);
-}
-
-/* Answers a job that is done, and forgets it. */
-static void finish_job(struct io_channel *channel, struct share_job *job)
-{
-    struct io_done done = {.tag = job->request.tag, .result = job->result};
-    const void *bytes = job->answer;
-    size_t length = job->result < 0 ? 0 : job->answer_length;
-
-    if (job->before)
-        job->before->after = job->after;
-    else
-        channel->jobs = job->after;
-    if (job->after)
-        job->after->before = job->before;
-    if (job->opened && !channel->over && !channel->closed) {
-        struct io_file_opened opened;
-
-        memcpy(&opened, job->answer, sizeof(opened));
-        opened.handle = share_add(&channel->share, job->opened);
-        memcpy(job->answer, &opened, sizeof(opened));
-        if (opened.handle) {
-            job->opened = NULL;
-        } else {
-            done.result = -EMFILE;
-            length = 0;
-        }
-    }
-    if (job->extent) {
-        bool keep = done.result > SHARE_INLINE_MAX && !channel->over && !channel->closed;
-
-        channel->extents[job->extent_entry] = keep ? job->extent : 0;
-        if (keep) {
-            done.extent = job->extent;
-        } else {
-            if (done.result > 0 && done.result <= SHARE_INLINE_MAX) {
-                length = (size_t)done.result;
-                memcpy(job->answer, job->extent_bytes, length);
-            }
-            shm_heap_free(channel->server->endpoint->heap, job->extent);
-        }
-    }
-    answer(channel, &done, bytes, length);
-    free_job(job);
-}
-
-bool io_server_collect(struct io_server *server)
-{
-    struct share_job *job;
-    bool progress = false;
-
-    while (server->shares && (job = share_pool_take(server->shares))) {
-        finish_job(job->channel, job);
-        progress = true;
-    }
-    return progress;
-}
-
-void io_server_stop(struct io_server *server)
-{
-    struct share_job *job;
-
-    if (!server->shares)
-        return;
-    share_pool_end(server->shares);
-    while ((job = share_pool_take(server->shares)))
-        finish_job(job->channel, job);
-}
-
-struct share *io_channel_share(struct io_channel *channel)
-{
-    return &channel->share;
+    io_answer(channel, &done, bytes, done.extent || done.result <= 0 ? 0 : (size_t)done.result);
 }
 
 /* --- The channel ---------------------------------------------------------------------------------
@@ -670,7 +376,7 @@ static void take_message(struct io_channel *channel, uint16_t kind, const uint8_
         take_release(channel, message, length);
         break;
     case IO_FILE:
-        take_file(channel, message, length);
+        io_take_file(channel, message, length);
         break;
     case CONTROL_STATE: /* the states are looked at after every doorbell */
         break;
@@ -708,7 +414,7 @@ bool io_channel_serve(struct io_channel *channel)
             break;
         progress = true;
         if (result < 0) {
-            refuse(channel, "its message ring is not sound: %s", strerror(-result));
+            io_refuse(channel, "its message ring is not sound: %s", strerror(-result));
             break;
         }
         take_message(channel, kind, server->message, length);
