@@ -104,20 +104,16 @@ noreturn void kernel_crash(int signal, const struct trap_frame *frame, uint64_t 
     end_finish(SHM_STATE_CRASHED, 128 + signal);
 }
 
+/* What can be said without trusting much of the kernel's own state comes first: should the rest
+ * fault, panic_again publishes what is there by then. */
 static noreturn void panic_report(const struct trap_frame *frame, const char *message)
 {
-    if (!instance.section) { /* too early for the lagoon: the console is all there is */
-        platform_console_write(message, strlen(message));
-        platform_console_write("\n", 1);
-        platform_core_park();
-    }
-    log_error("panic: %s", message);
     struct shm_crash *crash = &instance.section->crash;
-    crash_common(crash);
-    crash->signal = 0;
-    crash->vector = UINT32_MAX;
     uintptr_t rip = (uintptr_t)__builtin_return_address(0);
     uintptr_t rbp = (uintptr_t)__builtin_frame_address(0);
+    crash->signal = 0;
+    crash->vector = UINT32_MAX;
+    format_to(crash->message, sizeof crash->message, "%s", message);
     if (frame) {
         crash_registers(crash, frame);
         crash->address = platform_fault_address();
@@ -125,26 +121,43 @@ static noreturn void panic_report(const struct trap_frame *frame, const char *me
         rbp = frame->rbp;
     }
     crash->frames = arch_backtrace(rip, rbp, crash->backtrace, SHM_CRASH_FRAMES);
-    format_to(crash->message, sizeof crash->message, "%s", message);
+    crash_common(crash);
+    log_error("panic: %s", message);
     end_finish(SHM_STATE_CRASHED, STATUS_PANIC);
+}
+
+/* The report itself has faulted. */
+static noreturn void panic_again(void)
+{
+    struct shm_section *section = instance.section;
+    if (section && atomic_load(&section->state) != SHM_STATE_CRASHED) {
+        atomic_store(&section->exit_status, STATUS_PANIC);
+        atomic_store_explicit(&section->state, SHM_STATE_CRASHED, memory_order_release);
+        platform_doorbell_ring(NULL, SHM_PEER_PROXY, 0);
+    }
+    platform_core_park();
 }
 
 noreturn void panic(const struct trap_frame *frame, const char *format, ...)
 {
-    static _Atomic uint32_t panics;
+    static _Atomic(struct core *) panicking;
+    struct core *self = core_self(), *first = NULL;
     char message[256];
     interrupts_disable();
     va_list arguments;
     va_start(arguments, format);
     format_text(message, sizeof message, format, arguments);
     va_end(arguments);
-    if (atomic_fetch_add(&panics, 1)) { /* a panic within a panic, or on a second core: be brief */
+    if (!atomic_compare_exchange_strong(&panicking, &first, self) || !instance.section) {
+        /* A panic within a panic, on a second core, or too early for the lagoon: the console. */
         platform_console_write(message, strlen(message));
         platform_console_write("\n", 1);
+        if (first == self)
+            panic_again();
         platform_core_park();
     }
     atomic_store(&ending, 1);
-    if (instance.section && core_count > 1)
+    if (core_count > 1)
         platform_cores_stop();
     panic_report(frame, message);
 }

@@ -69,6 +69,23 @@ MACHINE_TEST(failure, backtrace_of_position_independent_and_musl)
     }
 }
 
+/* A kernel that panics says so with its own functions and lines, even when the report itself
+ * stumbles over what is broken; its neighbour runs on. */
+PC_TEST(failure, kernel_panic_beside_a_healthy_instance)
+{
+    struct command command = atoll_run(platform);
+    size_t length;
+
+    command_add(&command, "-n", "broken", program_path("vandal"), ":", NULL);
+    command_add(&command, "-n", "fine", program_path("linger"), "busy", "1", NULL);
+    struct outcome outcome = run_expecting(&command, 134);
+    expect_text(output_of(&outcome, "broken", &length), "breaking the kernel\n", &outcome);
+    expect_text(output_of(&outcome, "fine", &length), "gone\n", &outcome);
+    expect_text(outcome.err, "kernel panic: page fault in the kernel", &outcome);
+    expect_text(outcome.err, "pc_syscall_entry", &outcome);
+    expect_text(outcome.err, "(entry.asm:", &outcome);
+}
+
 MACHINE_TEST(failure, ways_to_die)
 {
     static const struct {
