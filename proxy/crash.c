@@ -3,7 +3,6 @@
 #include "proxy/crash.h"
 
 #include "abi/hosted.h"
-#include "abi/program.h"
 #include "proxy/lines.h"
 #include "proxy/output.h"
 #include "proxy/symbols.h"
@@ -63,7 +62,7 @@ size_t crash_frames(const struct shm_crash *crash, const char *kernel, const cha
                     struct crash_frame *frames)
 {
     struct symbols *kernel_symbols = symbols_open(kernel, 0);
-    struct symbols *program_symbols = symbols_open(program, PROGRAM_PIE_BASE);
+    struct symbols *program_symbols = symbols_open(program, symbols_program_base(program));
     size_t count = crash->frames <= SHM_CRASH_FRAMES ? crash->frames : SHM_CRASH_FRAMES;
 
     for (size_t i = 0; i < count; i++)

@@ -2,10 +2,13 @@
  * searched for, above all not on the network (debuginfod). */
 #include "proxy/symbols.h"
 
+#include "abi/program.h"
+
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +59,28 @@ fail:
         close(fd);
     symbols_close(symbols);
     return NULL;
+}
+
+uint64_t symbols_program_base(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    Elf *elf =
+        fd >= 0 && elf_version(EV_CURRENT) != EV_NONE ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
+    size_t count = 0;
+    uint64_t alignment = 0;
+    GElf_Phdr segment;
+
+    if (elf && elf_getphdrnum(elf, &count))
+        count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (gelf_getphdr(elf, (int)i, &segment) && segment.p_type == PT_LOAD &&
+            segment.p_align > alignment)
+            alignment = segment.p_align;
+    if (elf)
+        elf_end(elf);
+    if (fd >= 0)
+        close(fd);
+    return program_pie_base(alignment);
 }
 
 void symbols_close(struct symbols *symbols)

@@ -13,6 +13,10 @@ struct symbols;
 struct symbols *symbols_open(const char *path, uint64_t base);
 void symbols_close(struct symbols *symbols); /* NULL is left alone */
 
+/* Where the kernel loads the program at `path`, if it is position-independent (abi/program.h):
+ * depends on how its segments are aligned. */
+uint64_t symbols_program_base(const char *path);
+
 struct symbol {
     char function[128]; /* "" when unknown */
     uint64_t offset;    /* of the address from the function's start */

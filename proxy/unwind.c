@@ -2,7 +2,7 @@
  * process, whose memory is the copied stack and nothing else. */
 #include "proxy/unwind.h"
 
-#include "abi/program.h"
+#include "proxy/symbols.h"
 
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
@@ -146,7 +146,8 @@ void unwind_crash(struct shm_crash *crash, const struct shm_view *view, uint32_t
     memcpy(copy, shared, crash->stack_length);
     memcpy(state.registers, crash->registers, sizeof(state.registers));
     state.stack = copy;
-    size_t count = unwind_stack(program, PROGRAM_PIE_BASE, &state, addresses, SHM_CRASH_FRAMES);
+    size_t count =
+        unwind_stack(program, symbols_program_base(program), &state, addresses, SHM_CRASH_FRAMES);
     free(copy);
     /* One frame alone is the program counter: the tables do not cover it (a jump to nowhere). The
      * chain of frame pointers is then the better guess; otherwise it is the worse one. */

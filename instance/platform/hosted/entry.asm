@@ -25,6 +25,8 @@ SYS_RT_SIGRETURN equ 15
 SYS_FUTEX     equ 202
 SYS_EXIT      equ 60
 
+%include "instance/arch/x86/frame.inc"
+
 section .text
 extern hosted_start, hosted_secondary_start, hosted_trap, hosted_before_return, syscall_dispatch
 extern hosted_take_pending, hosted_signal, trap_return_to_program
@@ -92,42 +94,6 @@ hosted_wait_begin:
     syscall
 hosted_wait_end:
     ret
-
-%macro SAVE_GENERAL 0                   ; struct trap_frame from rdi down to r15
-    push rdi
-    push rsi
-    push rdx
-    push rcx
-    push rax
-    push r8
-    push r9
-    push r10
-    push r11
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
-%endmacro
-
-%macro RESTORE_GENERAL 0
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rax
-    pop rcx
-    pop rdx
-    pop rsi
-    pop rdi
-%endmacro
 
 ; --- System calls from patched sites -----------------------------------------------------------------
 ; A jump, not a call: RCX = where to go on, all else as at the site, RSP the program's, whose red zone

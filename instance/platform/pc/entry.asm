@@ -9,6 +9,8 @@ TRAP_SYSCALL equ 256                    ; TRAP_SYSCALL
 CODE         equ 0x08
 DATA         equ 0x10
 
+%include "instance/arch/x86/frame.inc"
+
 section .text
 extern pc_start, pc_secondary_start, pc_trap, trap_return_to_program, syscall_dispatch, pc_fatal_trap
 
@@ -27,44 +29,6 @@ global pc_secondary_entry
 pc_secondary_entry:
     call pc_secondary_start
     ud2
-
-; --- Saving and restoring ------------------------------------------------------------------------
-
-%macro SAVE_GENERAL 0                   ; struct trap_frame from rdi down to r15
-    push rdi
-    push rsi
-    push rdx
-    push rcx
-    push rax
-    push r8
-    push r9
-    push r10
-    push r11
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
-%endmacro
-
-%macro RESTORE_GENERAL 0
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rax
-    pop rcx
-    pop rdx
-    pop rsi
-    pop rdi
-%endmacro
 
 ; --- System calls ----------------------------------------------------------------------------------
 ; The SYSCALL instruction: RCX = return address, R11 = RFLAGS, interrupts off by the flag mask, RSP
