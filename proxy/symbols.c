@@ -83,6 +83,11 @@ uint64_t symbols_program_base(const char *path)
     return program_pie_base(alignment);
 }
 
+struct Dwfl *symbols_session(struct symbols *symbols)
+{
+    return symbols ? symbols->session : NULL;
+}
+
 void symbols_close(struct symbols *symbols)
 {
     if (!symbols)

@@ -13,6 +13,9 @@ struct symbols;
 struct symbols *symbols_open(const char *path, uint64_t base);
 void symbols_close(struct symbols *symbols); /* NULL is left alone */
 
+/* libdwfl's session on the file, for unwind.c; NULL for NULL. Ends with symbols_close. */
+struct Dwfl *symbols_session(struct symbols *symbols);
+
 /* Where the kernel loads the program at `path`, if it is position-independent (abi/program.h):
  * depends on how its segments are aligned. */
 uint64_t symbols_program_base(const char *path);

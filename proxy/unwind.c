@@ -6,10 +6,8 @@
 
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ONLY_THREAD 1
 #define STACK_MAX (UINT64_C(1) << 20) /* bytes; more is not a crash record's */
@@ -77,29 +75,9 @@ static int take_frame(Dwfl_Frame *frame, void *argument)
     return DWARF_CB_OK;
 }
 
-static int no_separate_file(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
-                            const char *file, const char *link, GElf_Word checksum, char **found)
-{
-    (void)module, (void)data, (void)name, (void)base, (void)file, (void)link, (void)checksum;
-    (void)found;
-    return -1;
-}
-
-static int no_other_file(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
-                         char **file, Elf **elf)
-{
-    (void)module, (void)data, (void)name, (void)base, (void)file, (void)elf;
-    return -1;
-}
-
 size_t unwind_stack(const char *path, uint64_t base, const struct unwind_state *state,
                     uint64_t *addresses, size_t capacity)
 {
-    static const Dwfl_Callbacks callbacks = {
-        .find_elf = no_other_file,
-        .find_debuginfo = no_separate_file,
-        .section_address = dwfl_offline_section_address,
-    };
     static const Dwfl_Thread_Callbacks threads = {
         .next_thread = next_thread,
         .get_thread = get_thread,
@@ -107,23 +85,12 @@ size_t unwind_stack(const char *path, uint64_t base, const struct unwind_state *
         .set_initial_registers = set_registers,
     };
     struct walk walk = {.state = state, .addresses = addresses, .capacity = capacity};
-    Dwfl *session = dwfl_begin(&callbacks);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct symbols *symbols = symbols_open(path, base);
+    Dwfl *session = symbols_session(symbols);
 
-    if (!session || fd < 0)
-        goto out;
-    dwfl_report_begin(session);
-    if (!dwfl_report_elf(session, "program", path, fd, base, false))
-        goto out;
-    fd = -1; /* the session's now */
-    dwfl_report_end(session, NULL, NULL);
-    if (dwfl_attach_state(session, NULL, ONLY_THREAD, &threads, &walk))
+    if (session && dwfl_attach_state(session, NULL, ONLY_THREAD, &threads, &walk))
         dwfl_getthread_frames(session, ONLY_THREAD, take_frame, &walk);
-out:
-    if (fd >= 0)
-        close(fd);
-    if (session)
-        dwfl_end(session);
+    symbols_close(symbols);
     return walk.count;
 }
 
