@@ -8,6 +8,7 @@
 
 #include "abi/linux/signal.h"
 #include "instance/arch/x86/arch.h"
+#include "instance/arch/x86/quick_call.h"
 #include "instance/fs/console.h"
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
@@ -154,7 +155,7 @@ void hosted_trap(struct trap_frame *frame)
         syscall_dispatch(frame);
     } else if (frame->vector == VECTOR_BREAKPOINT && trap_is_from_program(frame) &&
                patch_is_breakpoint(frame)) {
-        /* Once more, then it jumps. */
+        /* It goes on where the frame says. */
     } else if (frame->vector < 32) {
         trap_exception(frame, platform_fault_address());
     } else if (frame->vector == VECTOR_LEGACY_CALL) {
@@ -281,6 +282,8 @@ void hosted_signal(int signal, const void *info_pointer, void *context_pointer)
     struct core *core = ((union signal_stack *)(here & ~(SIGNAL_STACK_SIZE - 1)))->core;
     __asm__ volatile("wrgsbase %0" ::"r"(core));
 
+    if (quick_call_has(context->rip))
+        context->rip = quick_call_leave(context->rip, context->rcx);
     if (is_asynchronous(signal) && interrupt(core, signal, context))
         return;
     if (!is_asynchronous(signal) && info->code <= 0)
