@@ -14,8 +14,9 @@
 #define SHAPE_JUMP 5          /* bytes of the jump that takes the place of the first of them */
 
 struct shape {
-    uint32_t length; /* bytes in front of the SYSCALL that the trampoline does: SHAPE_JUMP or more */
-    uint32_t count;  /* instructions in them */
+    uint32_t
+        length;     /* bytes in front of the SYSCALL that the trampoline does: SHAPE_JUMP or more */
+    uint32_t count; /* instructions in them */
     uint8_t starts[SHAPE_INSTRUCTIONS + 1]; /* where each begins, and the last one's end */
     /* Bit n: an instruction begins at byte n of the jump, 1 to 4: the jump's byte there has to be a
      * breakpoint, for whoever jumps to that instruction. */

@@ -37,6 +37,7 @@
 #define FLAG_TRAP UINT64_C(0x100)
 #define ARCHITECTURE_X86_64 UINT32_C(0xc000003e)
 #define BUS_ADDRESS 2 /* BUS_ADRERR */
+#define HOST_CALL_URETPROBE 335 /* since Linux 6.11 */
 
 struct host_siginfo {
     int32_t signal, error, code, pad;
@@ -198,6 +199,10 @@ static void frame_classify(struct trap_frame *frame, int signal, const struct ho
 {
     if (is_asynchronous(signal)) {
         frame->vector = VECTOR_INTERRUPT;
+    } else if (signal == LINUX_SIGILL && info->code == LINUX_SI_KERNEL) {
+        /* Not the CPU's. Newer hosts serve uretprobe themselves, past every filter, and so. */
+        frame->vector = TRAP_SYSCALL;
+        frame->error = HOST_CALL_URETPROBE;
     } else if (signal != LINUX_SIGSYS) {
         frame->vector = context->trap;
         frame->error = context->error;
