@@ -13,6 +13,9 @@
 /* Kernel stacks lie from here on. */
 #define PLATFORM_STACK_BASE HOSTED_STACK_BASE
 
+/* 2^n pages are worth one page fault (a signal, and a call to map them): see mm/space_fault.c. */
+#define PLATFORM_AROUND_ORDER 4
+
 /* Is `address` (of an instruction) the kernel's? All that is not belongs to the program, also what
  * the host has put into the address space (its vDSO). */
 static inline bool platform_is_kernel(uintptr_t address)

@@ -13,6 +13,9 @@
 /* Kernel stacks lie from here on. */
 #define PLATFORM_STACK_BASE HANDOVER_STACK_BASE
 
+/* 2^n pages are worth one page fault: see mm/space_fault.c. */
+#define PLATFORM_AROUND_ORDER 2
+
 /* Is `address` (of an instruction) the kernel's? All that is not belongs to the program. */
 static inline bool platform_is_kernel(uintptr_t address)
 {
