@@ -34,7 +34,7 @@ static bool fill_clock(uint8_t *page, uint64_t length)
 
 int program_map_vdso(uint64_t *address)
 {
-    uint64_t size = (uint64_t)(vdso_image_end - vdso_image);
+    uint64_t size = (uintptr_t)vdso_image_end - (uintptr_t)vdso_image;
     uint64_t length = (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     int64_t start =
         space_map(0, length, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0, "[vdso]");

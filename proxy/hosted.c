@@ -319,7 +319,11 @@ static int start_failed(struct hosted *hosted, const struct hosted_instance *ins
 {
     note(hosted, "cannot start instance %s: %s: %s%s", name_of(instance), what, strerror(-error),
          descriptor_advice(
-             error, error == -EAGAIN ? "; the limit of processes (ulimit -u) may be reached" : ""));
+             error, error == -EAGAIN ? "; the limit of processes (ulimit -u) may be reached"
+                    : error == -ENOSYS
+                        ? "; this host lacks or forbids a call that starts and watches processes "
+                          "(prctl; pidfd_open, Linux 5.3)"
+                        : ""));
     return error;
 }
 

@@ -26,8 +26,9 @@ static uint64_t front_size(const struct lagoon_host *lagoon)
 
 static int refuse(FILE *err, const char *what, uint64_t size, int error)
 {
-    fprintf(err, "atoll: cannot make the lagoon: %s of %llu bytes of shared memory: %s\n", what,
-            (unsigned long long)size, strerror(error));
+    fprintf(err, "atoll: cannot make the lagoon: %s of %llu bytes of shared memory: %s%s\n", what,
+            (unsigned long long)size, strerror(error),
+            error == EFBIG ? "; the limit of a file's size (ulimit -f) holds for it too" : "");
     return -error;
 }
 

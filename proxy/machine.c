@@ -219,7 +219,8 @@ static int make_machine(struct machine_run *run)
     if (!error)
         error = make_instances(run);
     if (error)
-        fprintf(stderr, "atoll: cannot prepare the machine: %s\n", strerror(-error));
+        fprintf(stderr, "atoll: cannot prepare the machine: %s%s\n", strerror(-error),
+                error == -EMFILE ? "; the limit of open files (ulimit -n) is too low" : "");
     return error;
 }
 

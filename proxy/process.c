@@ -53,7 +53,9 @@ static void child_run(char *const argv[], const struct inheritance *what, int ou
     int null, error;
 
     /* The signal comes when the parent's thread ends; were it gone already, it never would. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+        goto fail;
+    if (getppid() != parent)
         _exit(127);
     setpgid(0, 0);
     sigaction(SIGPIPE, &standard, NULL);

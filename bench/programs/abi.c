@@ -4,7 +4,7 @@
  *   abi ROUNDS [FOLDER]     FOLDER: where "mounted" files are measured (default: not at all)
  *
  * It can be the first process of a Linux guest (guest.h). */
-#include "guest.h"
+#include "bench/programs/guest.h"
 
 #include <errno.h>
 #include <fcntl.h>

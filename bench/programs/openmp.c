@@ -3,7 +3,7 @@
  * line "NAME NANOSECONDS" for each and round. The same file runs on Atoll and on Linux.
  *
  *   openmp ROUNDS */
-#include "guest.h"
+#include "bench/programs/guest.h"
 
 #include <omp.h>
 #include <stdlib.h>

@@ -237,12 +237,10 @@ static void jump_to_trampoline(const struct site *site, uint8_t code[SHAPE_JUMP]
     memcpy(code + 1, &distance, sizeof distance);
 }
 
-/* `before`: what stands in front of the SYSCALL at `at`. */
-static bool patch(uint64_t at, const struct shape *shape, const uint8_t before[SHAPE_WINDOW],
-                  uintptr_t entry)
+/* `moved`: what stands in front of the SYSCALL at `at`, shape->length bytes. */
+static bool patch(uint64_t at, const struct shape *shape, const uint8_t *moved, uintptr_t entry)
 {
     uint64_t start = at - shape->length;
-    const uint8_t *moved = before + SHAPE_WINDOW - shape->length;
     unsigned protection;
     if ((start & (PAGE_SIZE - 1)) + SHAPE_JUMP > PAGE_SIZE ||
         platform_lookup(start, &protection) == UINT64_MAX ||
@@ -291,7 +289,8 @@ void patch_site(const struct trap_frame *frame, uintptr_t entry)
     if (at >= PROGRAM_FLOOR + sizeof before &&
         !user_read(before, at - sizeof before, sizeof before) &&
         shape_recognise(before, frame, load_word, &shape))
-        patch(at, &shape, before, entry_for(&shape, frame->error, entry));
+        patch(at, &shape, &before[sizeof before - shape.length],
+              entry_for(&shape, frame->error, entry));
     atomic_store(&patch_busy, 0);
 }
 

@@ -224,6 +224,23 @@ Test(hosted, hosts_that_lack_something, .timeout = 300)
 {
     expect_word("seccomp", "seccomp");
     expect_word("timers", "timer");
-    expect_word("files:16", "limit");
+    expect_word("files:16", "ulimit -n");
+    expect_word("files:8", "ulimit -n");
+    expect_word("size:1000000", "ulimit -f");
+    expect_word("memory-files", "memfd_create");
+    expect_word("closing", "close_range");
+    expect_word("process-handles", "pidfd_open");
+    expect_word("traps", "prctl");
     expect_word("space:30000000", "cannot");
+}
+
+/* Nothing is locked in memory: the limit does not matter. */
+Test(hosted, needs_no_locked_memory, .timeout = 300)
+{
+    struct command command = {.count = 0};
+
+    command_add(&command, program_path("without"), "locked:0", atoll_path(), "run", "--platform",
+                "hosted", app_path("hello"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    expect_text(outcome.out, "Hello, world!", &outcome);
 }

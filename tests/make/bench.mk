@@ -27,6 +27,7 @@ bench-msg: $(ATOLL) $(BUILD)/bench/programs/messages $(BUILD)/bench/messages
 # when it is first wanted; BENCH_LINUX= leaves the guest out. BENCH_ROUNDS=n takes more rounds.
 BENCH_ROUNDS := 3
 BENCH_LINUX := $(BUILD)/bench/linux/vmlinuz
+$(BUILD)/bench/programs/openmp $(BUILD)/bench/programs/abi: PROGRAM_CFLAGS += -I.
 $(BUILD)/bench/programs/openmp: PROGRAM_CFLAGS += -fopenmp
 $(BUILD)/bench/%: bench/%.c $(BUILD)/flags/host | tools
 	@mkdir -p $(@D)

@@ -57,6 +57,18 @@ int main(int count, char **words)
         forbid(SYS_seccomp);
     else if (!strcmp(words[1], "timers"))
         forbid(SYS_timer_create);
+    else if (!strcmp(words[1], "memory-files"))
+        forbid(SYS_memfd_create);
+    else if (!strcmp(words[1], "process-handles"))
+        forbid(SYS_pidfd_open);
+    else if (!strcmp(words[1], "closing"))
+        forbid(SYS_close_range);
+    else if (!strcmp(words[1], "traps"))
+        forbid(SYS_prctl);
+    else if (!strncmp(words[1], "locked:", 7))
+        lower(RLIMIT_MEMLOCK, words[1] + 7);
+    else if (!strncmp(words[1], "size:", 5))
+        lower(RLIMIT_FSIZE, words[1] + 5);
     else if (!strncmp(words[1], "files:", 6))
         lower(RLIMIT_NOFILE, words[1] + 6);
     else if (!strncmp(words[1], "space:", 6))
