@@ -101,6 +101,9 @@ enum message_readiness { NOT_READY = 0, READY = 1, READY_BROKEN = 2 };
 enum message_readiness object_ready(const struct message_object *object);
 /* Locked. The next doorbell looks at it; the other side is told to ring. */
 void object_arm(struct message_object *object);
+/* Locked. As object_ready, after arming and before sleeping: looks for as long as a message that its
+ * sender was storing meanwhile may take to be seen (shm_ring_reader_armed_lately). */
+enum message_readiness object_settle(const struct message_object *object);
 /* Locked. It may have become ready: wakes who waits if it has. */
 void object_look(struct message_object *object);
 /* Locked. The same for all that are armed. */

@@ -139,6 +139,8 @@ static int64_t fake_wait(struct atoll_call_wait *item, uint64_t count, uint64_t 
         else
             shm_port_arm(&end->own->port, 0);
         shm_fence();
+        for (int looks = 0; !end_ready(end) && looks < SHM_SETTLE_LOOKS; looks++)
+            library_pause();
         if (end_ready(end))
             break;
         uint64_t now = now_ns(), until = now + UINT64_C(10000000000);
