@@ -20,7 +20,6 @@
  * sender just before it writes to them.) */
 #define RUN_LONG 24
 #define RUN_AHEAD 16
-#define WRITE_AHEAD 4 /* cells: no reader polls there yet, and less than the smallest ring has */
 #define LIKELY(Condition) __builtin_expect(!!(Condition), 1)
 #define UNLIKELY(Condition) __builtin_expect(!!(Condition), 0)
 #define INLINE static inline __attribute__((always_inline))
@@ -228,10 +227,6 @@ int shm_ring_send(struct shm_ring_writer *writer, uint16_t kind, const struct sh
     if (UNLIKELY(error))
         return error;
     struct shm_cell *head = &writer->cells[writer->head & writer->mask];
-    /* A line that the reader holds takes long to come: it is asked for some messages ahead. */
-    __asm__ volatile("prefetchw %0"
-                     :
-                     : "m"(writer->cells[(writer->head + WRITE_AHEAD) & writer->mask]));
     copy_small(head->payload, pieces[0].data, pieces[0].length);
     writer_publish(writer, head, kind, pieces[0].length, 1);
     return 0;
