@@ -19,6 +19,13 @@
 
 typedef int64_t (*transfer_t)(struct file *, const struct file_vector *, size_t);
 
+/* A file without that operation: was it opened for it at all? */
+static int io_cannot(struct file *file, bool write)
+{
+    uint32_t access = atomic_load_explicit(&file->flags, memory_order_relaxed) & O_ACCMODE;
+    return access == O_RDWR || (access == O_WRONLY) == write ? -EINVAL : -EBADF;
+}
+
 static int64_t io_transfer(int descriptor, const struct file_vector *vectors, size_t count,
                            bool write)
 {
@@ -26,7 +33,7 @@ static int64_t io_transfer(int descriptor, const struct file_vector *vectors, si
     if (file == NULL)
         return -EBADF;
     transfer_t transfer = write ? file->operations->write : file->operations->read;
-    int64_t result = transfer != NULL ? transfer(file, vectors, count) : -EBADF;
+    int64_t result = transfer != NULL ? transfer(file, vectors, count) : io_cannot(file, write);
     file_put(file);
     if (result == -EPIPE && write)
         signal_send(thread_current()->id, LINUX_SIGPIPE, LINUX_SI_USER);
