@@ -72,8 +72,9 @@ struct file {
     _Atomic uint32_t references;
     _Atomic uint32_t flags; /* O_ACCMODE, O_APPEND, O_NONBLOCK ... as F_GETFL gives them */
     uint64_t position;
-    uint64_t serial; /* given when it is first installed; no other file's, ever (epoll) */
-    int stream;      /* of the console: 0, 1, 2 */
+    uint64_t serial;     /* given when it is first installed; no other file's, ever (epoll) */
+    int stream;          /* of the console: 0, 1, 2 */
+    _Atomic bool locked; /* has, or had, locks of its own or of the process (file_locks.h) */
 
     /* Of files that the file system opened (vfs.h); otherwise NULL. */
     struct vfs_node *node; /* held */

@@ -15,6 +15,7 @@
 #define VFS_LINKS_MAX 40  /* symbolic links followed in one walk */
 
 struct vfs_node_operations;
+struct lock_range;
 
 /* A tree of nodes and where it hangs. Mounts are made at start and stay. */
 struct vfs_mount {
@@ -107,6 +108,9 @@ struct vfs_node_operations {
     int (*allocate)(struct file *file, unsigned mode, uint64_t offset, uint64_t length);
     int64_t (*seek_data)(struct file *file, uint64_t offset, bool hole); /* NULL: all is data */
     int64_t (*control)(struct file *file, uint32_t request, uint64_t argument);
+    /* file_locks.h; NULL: kept there. */
+    int (*lock)(struct file *file, const struct lock_range *range, bool wait);
+    int (*lock_get)(struct file *file, struct lock_range *range);
     /* A page of the file for a mapping: copies 4096 bytes from `offset` (a multiple of them), zeros
      * behind the end. -ENXIO: wholly behind it (SIGBUS). NULL: cannot be mapped (ENODEV). */
     int (*read_page)(struct vfs_node *node, uint64_t handle, uint64_t offset, void *to);

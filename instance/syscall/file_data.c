@@ -1,5 +1,5 @@
 /* The calls on what is in files: sizes, room, directory entries, writing out, copying between
- * files, locks of whole files. */
+ * files. */
 #include "instance/syscall/calls.h"
 #include "instance/syscall/paths.h"
 
@@ -16,10 +16,6 @@
 
 #define ENTRIES_BUFFER (UINT64_C(32) << 10) /* of directory entries, filled at a time */
 #define COPY_BUFFER (UINT64_C(128) << 10)   /* of sendfile and copy_file_range */
-#define LOCK_SHARED 1
-#define LOCK_EXCLUSIVE 2
-#define LOCK_NONBLOCK 4
-#define LOCK_UNLOCK 8
 
 static bool may_write(const struct file *file)
 {
@@ -168,15 +164,6 @@ int64_t sys_readahead(struct trap_frame *frame)
 {
     int64_t error = check_file((int)syscall_arg0(frame), true);
     return error == -ESPIPE ? -EINVAL : error;
-}
-
-/* One process: its locks never stand in each other's way, unless it opens a file twice. */
-int64_t sys_flock(struct trap_frame *frame)
-{
-    uint32_t operation = (uint32_t)syscall_arg1(frame) & ~(uint32_t)LOCK_NONBLOCK;
-    if (operation != LOCK_SHARED && operation != LOCK_EXCLUSIVE && operation != LOCK_UNLOCK)
-        return -EINVAL;
-    return check_file((int)syscall_arg0(frame), false);
 }
 
 /* --- Directory entries -------------------------------------------------------------------------

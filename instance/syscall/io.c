@@ -1,6 +1,7 @@
 /* The system calls on file descriptors: they check their arguments and call the file's operations.
  * What they do is told by instance/fs/. */
 #include "instance/syscall/calls.h"
+#include "instance/syscall/record_lock.h"
 #include "instance/syscall/signal.h"
 
 #include "instance/fs/file.h"
@@ -258,26 +259,6 @@ int64_t sys_dup3(struct trap_frame *frame)
     return io_duplicate(from, 0, to, flags & O_CLOEXEC);
 }
 
-/* Record locks are between processes, and there is one: none is ever in the way. */
-static int64_t io_lock(struct file *file, int command, uint64_t argument)
-{
-    struct flock lock;
-    uint32_t access = atomic_load(&file->flags) & O_ACCMODE;
-    if (user_read(&lock, argument, sizeof(lock)) != 0)
-        return -EFAULT;
-    if (lock.l_whence < 0 || lock.l_whence > 2 ||
-        (lock.l_type != F_RDLCK && lock.l_type != F_WRLCK && lock.l_type != F_UNLCK))
-        return -EINVAL;
-    if (command == F_GETLK || command == F_OFD_GETLK) {
-        lock.l_type = F_UNLCK;
-        return user_write(argument, &lock, sizeof(lock));
-    }
-    if ((lock.l_type == F_RDLCK && access == O_WRONLY) ||
-        (lock.l_type == F_WRLCK && access == O_RDONLY))
-        return -EBADF;
-    return 0;
-}
-
 int64_t sys_fcntl(struct trap_frame *frame)
 {
     /* F_SETFL changes these alone, as Linux does. */
@@ -318,7 +299,7 @@ int64_t sys_fcntl(struct trap_frame *frame)
     case F_OFD_GETLK:
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-        result = io_lock(file, (int)syscall_arg1(frame), argument);
+        result = record_lock(file, (int)syscall_arg1(frame), argument);
         break;
     case F_GETOWN:
     case F_GETSIG:
