@@ -136,6 +136,13 @@ uint64_t file_cursor_left(const struct file_cursor *cursor);
 /* Copies `length` bytes (no more than are left) and moves on. 0 or -EFAULT (moved nowhere). */
 int file_cursor_read(struct file_cursor *cursor, void *to, uint64_t length);
 int file_cursor_write(struct file_cursor *cursor, const void *from, uint64_t length);
+/* Moves on to the next vector. */
+static inline void file_cursor_next(struct file_cursor *cursor)
+{
+    cursor->vectors++;
+    cursor->count--;
+    cursor->done = 0;
+}
 /* Moves on by `length` bytes (no more than are left) without copying. */
 void file_cursor_skip(struct file_cursor *cursor, uint64_t length);
 

@@ -56,6 +56,13 @@ MACHINE_TEST(files, on_the_host)
     compare_files(platform, "files-musl-pie", true);
 }
 
+/* Named pipes, files without a name, seals, confined paths, splice and its kin. */
+MACHINE_TEST(files, special)
+{
+    compare_files(platform, "special", false);
+    compare_files(platform, "special-musl-pie", false);
+}
+
 MACHINE_TEST(files, locks_in_memory)
 {
     compare_files(platform, "locks", false);
