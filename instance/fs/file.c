@@ -3,6 +3,7 @@
 #include "instance/fs/file.h"
 
 #include "instance/fs/console.h"
+#include "instance/fs/file_locks.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/user.h"
 #include "instance/sched/wait.h"
@@ -93,6 +94,7 @@ void file_put(struct file *file)
 {
     if (atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1)
         return;
+    file_locks_release(file);
     if (file->operations->release != NULL)
         file->operations->release(file);
     kfree(file);
@@ -177,8 +179,10 @@ int file_install_at(struct file *file, int descriptor, bool close_on_exec)
         }
     }
     spin_unlock_irq(&file_lock, saved);
-    if (former != NULL)
+    if (former != NULL) {
+        file_locks_descriptor_closed(former);
         file_put(former);
+    }
     return result;
 }
 
@@ -197,6 +201,7 @@ int file_close(int descriptor)
     spin_unlock_irq(&file_lock, saved);
     if (file == NULL)
         return -EBADF;
+    file_locks_descriptor_closed(file);
     file_put(file);
     return 0;
 }

@@ -3,10 +3,12 @@
  * others on the host do; a folder that is renamed while the program stands in it is lost to it. */
 #include "instance/fs/host_files.h"
 
+#include "instance/fs/file_locks.h"
 #include "instance/fs/host_call.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/string.h"
+#include "instance/syscall/restart.h"
 
 #include <errno.h>
 #include <linux/fcntl.h>
@@ -453,6 +455,45 @@ static int host_allocate(struct file *file, unsigned mode, uint64_t offset, uint
     return (int)host_call(&call);
 }
 
+static struct host_call host_lock_call(struct file *file, const struct lock_range *range,
+                                       uint32_t flags)
+{
+    static const uint32_t owners[] = {[LOCK_OF_PROCESS] = IO_LOCK_PROCESS,
+                                      [LOCK_OF_FILE] = IO_LOCK_FILE,
+                                      [LOCK_OF_FLOCK] = IO_LOCK_FLOCK};
+    struct host_call call = host_call_for(file->node, IO_FILE_LOCK);
+    call.request.handle = file->handle;
+    call.request.offset = range->start;
+    call.request.value = range->end == INT64_MAX ? 0 : range->end - range->start + 1;
+    call.request.mode = range->type;
+    call.request.flags = owners[range->owner] | flags;
+    return call;
+}
+
+static int host_take_lock(struct file *file, const struct lock_range *range, bool wait)
+{
+    struct host_call call = host_lock_call(file, range, wait ? IO_LOCK_WAIT : 0);
+    call.breakable = wait;
+    int64_t result = host_call(&call);
+    return result == -EINTR ? -ERESTARTSYS : (int)result;
+}
+
+static int host_get_lock(struct file *file, struct lock_range *range)
+{
+    struct io_file_lock found;
+    struct host_call call = host_lock_call(file, range, IO_LOCK_GET);
+    call.to = &found;
+    call.capacity = sizeof(found);
+    int64_t result = host_call(&call);
+    if (result != 0 || call.answered != sizeof(found))
+        return result != 0 ? (int)result : -EIO;
+    range->type = found.type <= LOCK_NONE ? (enum lock_type)found.type : LOCK_NONE;
+    range->start = found.offset;
+    range->end = found.length == 0 ? INT64_MAX : found.offset + found.length - 1;
+    range->owner = LOCK_OF_FILE;
+    return 0;
+}
+
 /* struct linux_dirent64 as the host gives it; the name with its NUL follows. */
 struct host_entry {
     uint64_t inode;
@@ -554,5 +595,7 @@ static const struct vfs_node_operations host_operations = {
     .entries = host_entries,
     .sync = host_sync,
     .allocate = host_allocate,
+    .lock = host_take_lock,
+    .lock_get = host_get_lock,
     .read_page = host_read_page,
 };

@@ -2,6 +2,7 @@
  * longer than a look along one list); a file's bytes have a sleeping lock of their own, because
  * they are copied to and from the program's memory, and a spinlock around the tree of pages, which
  * page faults of mappings take too. Order: a file's lock, the address space's, its pages' lock. */
+#include "instance/fs/pipe.h"
 #include "instance/fs/tmpfs_pages.h"
 #include "instance/fs/vfs.h"
 #include "instance/mm/frames.h"
@@ -11,6 +12,7 @@
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <linux/fcntl.h>
 #include <linux/magic.h>
 
 #define TMPFS_SIZE_MAX INT64_MAX
@@ -23,6 +25,7 @@ struct tmpfs_node {
     uint64_t inode;
     uint32_t mode, user, group;
     uint64_t links; /* names; 0: removed */
+    bool linkable;  /* without a name yet, but may be given one (O_TMPFILE) */
     struct file_time accessed, modified, changed;
 
     /* Directories. */
@@ -39,7 +42,10 @@ struct tmpfs_node {
     struct file_lock data_lock;
     struct spinlock pages_lock;
     struct tmpfs_pages pages;
-    uint64_t size; /* written under both locks */
+    uint64_t size;  /* written under both locks */
+    uint32_t seals; /* F_SEAL_*, under the data lock */
+
+    struct pipe *fifo; /* of a FIFO, once it has been opened */
 };
 
 /* A name in a directory. Holds its node. */
@@ -72,6 +78,7 @@ static struct tmpfs_node *tmpfs_node_create(struct vfs_mount *mount, uint32_t mo
     made->inode = atomic_fetch_add(&tmpfs_inodes, 1) + 1;
     made->mode = mode;
     made->accessed = made->modified = made->changed = vfs_now();
+    made->seals = F_SEAL_SEAL; /* only memfds take any */
     list_init(&made->entries);
     file_lock_init(&made->data_lock);
     return made;
@@ -81,6 +88,7 @@ static void tmpfs_release(struct vfs_node *node)
 {
     struct tmpfs_node *gone = tmpfs_of(node);
     tmpfs_pages_drop(&gone->pages, 0, UINT64_MAX);
+    pipe_put(gone->fifo);
     kfree(gone->buckets);
     kfree(gone->target);
     kfree(gone);
@@ -376,7 +384,7 @@ static int tmpfs_link(struct vfs_node *node, struct vfs_node *directory, const c
         return -ENOSPC;
     int error = 0;
     spin_lock(&tmpfs_lock);
-    if (tmpfs_is_removed(in) || linked->links == 0)
+    if (tmpfs_is_removed(in) || (linked->links == 0 && !linked->linkable))
         error = -ENOENT;
     else if (tmpfs_find(in, name) != NULL)
         error = -EEXIST;
@@ -384,6 +392,7 @@ static int tmpfs_link(struct vfs_node *node, struct vfs_node *directory, const c
         error = -ENOSPC;
     if (error == 0) {
         linked->links++;
+        linked->linkable = false;
         linked->changed = vfs_now();
         vfs_hold(node);
         tmpfs_insert(in, entry, linked);
@@ -573,7 +582,12 @@ static int64_t tmpfs_write(struct file *file, struct file_cursor *from, uint64_t
         *offset = node->size;
     if (length != 0 && *offset >= TMPFS_SIZE_MAX)
         error = -EFBIG;
-    else if (length > TMPFS_SIZE_MAX - *offset)
+    else if (node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+        error = -EPERM;
+    else if ((node->seals & F_SEAL_GROW) && *offset + length > node->size) {
+        length = *offset < node->size ? node->size - *offset : 0;
+        error = length == 0 ? -EPERM : 0; /* what fits is written */
+    } else if (length > TMPFS_SIZE_MAX - *offset)
         length = TMPFS_SIZE_MAX - *offset;
     while (done < length && error == 0) {
         uint64_t at = *offset + done, inside = at & (PAGE_SIZE - 1);
@@ -607,6 +621,11 @@ static int tmpfs_truncate(struct vfs_node *of, uint64_t size)
     if (size > TMPFS_SIZE_MAX)
         return -EFBIG;
     file_lock_write(&node->data_lock);
+    if (((node->seals & F_SEAL_SHRINK) && size < node->size) ||
+        ((node->seals & F_SEAL_GROW) && size > node->size)) {
+        file_unlock_write(&node->data_lock);
+        return -EPERM;
+    }
     if (size < node->size) {
         uint64_t inside = size & (PAGE_SIZE - 1);
         spin_lock(&node->pages_lock);
@@ -644,7 +663,10 @@ static int tmpfs_allocate(struct file *file, unsigned mode, uint64_t offset, uin
     if (!punch && (length >> PAGE_SHIFT) > tmpfs_pages_limit())
         return -ENOSPC;
     file_lock_write(&node->data_lock);
-    if (punch) {
+    if (punch ? node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+              : (node->seals & F_SEAL_GROW) && end > node->size) {
+        error = -EPERM;
+    } else if (punch) {
         uint64_t first = (offset + PAGE_SIZE - 1) >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
         spin_lock(&node->pages_lock);
         tmpfs_pages_drop(&node->pages, first, last);
@@ -662,8 +684,32 @@ static int tmpfs_allocate(struct file *file, unsigned mode, uint64_t offset, uin
             tmpfs_set_size(node, end);
     }
     file_unlock_write(&node->data_lock);
-    tmpfs_touch(node, true);
+    if (error != -EPERM)
+        tmpfs_touch(node, true);
     return error;
+}
+
+static int tmpfs_seal(struct vfs_node *of, uint32_t seals)
+{
+    struct tmpfs_node *node = tmpfs_of(of);
+    file_lock_write(&node->data_lock);
+    int result = (int)node->seals;
+    if (seals != 0 && (node->seals & F_SEAL_SEAL))
+        result = -EPERM;
+    else
+        node->seals |= seals;
+    file_unlock_write(&node->data_lock);
+    return result < 0 ? result : (int)node->seals;
+}
+
+static struct pipe *tmpfs_fifo(struct vfs_node *of)
+{
+    struct tmpfs_node *node = tmpfs_of(of);
+    file_lock_write(&node->data_lock);
+    if (node->fifo == NULL)
+        node->fifo = pipe_make();
+    file_unlock_write(&node->data_lock);
+    return node->fifo;
 }
 
 static int64_t tmpfs_seek_data(struct file *file, uint64_t offset, bool hole)
@@ -712,6 +758,8 @@ static const struct vfs_node_operations tmpfs_operations = {
     .read_link = tmpfs_read_link,
     .change = tmpfs_change,
     .truncate = tmpfs_truncate,
+    .fifo = tmpfs_fifo,
+    .seal = tmpfs_seal,
     .statistics = tmpfs_statistics,
     .release = tmpfs_release,
     .read = tmpfs_read,
@@ -757,14 +805,23 @@ int tmpfs_put_file(struct vfs_node *directory, const char *name, const void *byt
     return frame != 0 ? 0 : -ENOSPC;
 }
 
-int tmpfs_create_unnamed(struct vfs_node **node)
+int tmpfs_create_unnamed(struct vfs_node *directory, uint32_t mode, bool linkable, bool sealable,
+                         struct vfs_node **node)
 {
-    struct vfs_mount *root = atomic_load(&vfs_mounts);
-    while (root->covered != NULL)
-        root = root->next;
-    struct tmpfs_node *made = tmpfs_node_create(root, FILE_TYPE_REGULAR | 0777);
+    struct vfs_mount *mount = atomic_load(&vfs_mounts);
+    while (mount->covered != NULL)
+        mount = mount->next;
+    if (directory != NULL) {
+        mount = directory->mount;
+        if (directory->operations != &tmpfs_operations)
+            return -EOPNOTSUPP;
+    }
+    struct tmpfs_node *made = tmpfs_node_create(mount, FILE_TYPE_REGULAR | mode);
     if (made == NULL)
         return -ENOMEM;
+    made->linkable = linkable;
+    if (sealable)
+        made->seals = 0;
     *node = &made->node;
     return 0;
 }

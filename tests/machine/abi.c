@@ -112,6 +112,13 @@ MACHINE_TEST(abi, clocks)
     compare(platform, "clocks", "1", NULL);
 }
 
+/* timerfd, signalfd, setitimer, POSIX timers, sleeping on clocks. */
+MACHINE_TEST(abi, timers)
+{
+    compare(platform, "timers", "1", NULL);
+    compare(platform, "timers", "2", NULL);
+}
+
 /* The wall clock is the host's. */
 MACHINE_TEST(abi, real_time)
 {
