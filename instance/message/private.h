@@ -178,6 +178,14 @@ void counter_take_answer(uint32_t peer, const struct control_counter_done *messa
 void counters_peer_over(uint32_t peer);
 void counters_init(void);
 
+/* --- job.c ---------------------------------------------------------------------------------------
+ */
+
+int64_t job_memory(struct atoll_call_memory *call);
+#define JOB_EXTENTS_MAX 64 /* of one call */
+/* As the call says; `extents` holds JOB_EXTENTS_MAX. May sleep. */
+int64_t job_extents(struct atoll_call_extents *call, struct atoll_call_extent *extents);
+
 /* --- file.c --------------------------------------------------------------------------------------
  */
 
