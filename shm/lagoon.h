@@ -187,7 +187,9 @@ struct shm_section {
     _Atomic uint64_t cores;             /* cores of the instance that are up */
     _Atomic uint64_t heartbeats_offset; /* of struct shm_heartbeat[cores] */
     _Atomic uint64_t directory_offset;  /* of struct shm_directory (shm/channel.h); 0: none yet */
-    uint64_t status_reserved[4];
+    /* Of the program's memory as others have been told of it (ATOLL_CALL_EXTENTS). */
+    _Atomic uint64_t mapping_generation;
+    uint64_t status_reserved[3];
 
     _Alignas(SHM_LINE) struct shm_times times;
     _Alignas(SHM_LINE) struct shm_counters counters;

@@ -21,6 +21,7 @@ struct link_message {
     struct list link;
     uint16_t kind;
     size_t length;
+    struct message_kept kept; /* that the peer is charged for */
     uint8_t bytes[];
 };
 
@@ -51,7 +52,9 @@ int links_init(void)
 
 static void peer_end(uint32_t peer);
 
-int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
+/* `charged`: the peer is, for what has to wait for it. */
+static int link_send_or_keep(uint32_t peer, uint16_t kind, const void *bytes, size_t length,
+                             bool charged)
 {
     struct message_peer *to = &message_peers[peer];
     if (to->over)
@@ -62,9 +65,14 @@ int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
         error = ipi_send(&host_endpoint, peer, kind, &piece, 1);
     }
     if (error == -EAGAIN) { /* the peer's credits will ring */
+        struct message_kept kept = {.kernel = charged ? sizeof(struct link_message) + length : 0};
+        if (charged && !quota_allows(peer, kept))
+            return -ENOMEM;
         struct link_message *message = kmalloc(sizeof(*message) + length);
         if (message == NULL)
             return -ENOMEM;
+        message->kept = kept;
+        quota_charge(peer, kept);
         message->kind = kind;
         message->length = length;
         memcpy(message->bytes, bytes, length);
@@ -72,6 +80,23 @@ int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
         return 0;
     }
     return error;
+}
+
+int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
+{
+    return link_send_or_keep(peer, kind, bytes, length, false);
+}
+
+int link_answer(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
+{
+    return link_send_or_keep(peer, kind, bytes, length, true);
+}
+
+static void outbox_remove(uint32_t peer, struct link_message *message)
+{
+    list_remove(&message->link);
+    quota_release(peer, message->kept);
+    kfree(message);
 }
 
 static void outbox_flush(uint32_t peer)
@@ -83,8 +108,7 @@ static void outbox_flush(uint32_t peer)
         struct shm_piece piece = {message->bytes, message->length};
         if (ipi_send(&host_endpoint, peer, message->kind, &piece, 1) == -EAGAIN)
             return;
-        list_remove(&message->link);
-        kfree(message);
+        outbox_remove(peer, message);
     }
 }
 
@@ -151,8 +175,7 @@ static void peer_end(uint32_t peer)
     counters_peer_over(peer);
     for (struct list *node = at->outbox.next, *next; node != &at->outbox; node = next) {
         next = node->next;
-        list_remove(node);
-        kfree(LIST_ENTRY(node, struct link_message, link));
+        outbox_remove(peer, LIST_ENTRY(node, struct link_message, link));
     }
 }
 

@@ -17,10 +17,12 @@
 
 struct space space;
 
+static _Atomic uint64_t unpublished_sharing;
+
 int space_init(void)
 {
     user_init();
-    space = (struct space){0};
+    space = (struct space){.sharing = 1, .published = &unpublished_sharing};
     sleep_lock_init(&space.lock);
     return 0;
 }
@@ -263,6 +265,7 @@ static void absorb_next(struct area *area, struct area *next)
     area_tree_remove(&space.areas, next);
     area->end = next->end;
     area->resident += next->resident;
+    space_area_take_shared(area, next);
     if (is_touched(next))
         space_area_touched(area, next->touched_low, next->touched_high - next->touched_low);
     area_tree_resized(area);

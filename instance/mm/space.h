@@ -85,6 +85,25 @@ int space_handle_fault(uint64_t address, enum space_fault access);
 /* Makes [address, +length) present with the given access ahead of use. 0 or as above. */
 int space_populate(uint64_t address, uint64_t length, enum space_fault access);
 
+/* A piece of the partition. */
+struct space_extent {
+    uint64_t physical, length;
+};
+
+/* From now on the mapping generation is kept in *word (of the own section), from 1 on. Called once,
+ * after space_init. It grows before any page that space_share has told of goes elsewhere or is
+ * taken away, or may not be read any more. */
+void space_publish_sharing(_Atomic uint64_t *word);
+
+/* Where the memory at [address, +length), multiples of PAGE_SIZE, lies in the partition, in at most
+ * `capacity` extents: *count of them, which describe *covered bytes from `address` on (more than 0,
+ * but perhaps not all: ask again for the rest). It holds as long as the mapping generation is
+ * *generation. Pages are made present for it, and those of a file that were mapped in place become
+ * the program's own. 0; -EINVAL; -EFAULT, -EACCES, -ENOMEM and -ENXIO of the first page, as
+ * space_handle_fault. */
+int space_share(uint64_t address, uint64_t length, struct space_extent *extents, size_t capacity,
+                size_t *count, uint64_t *covered, uint64_t *generation);
+
 /* Calls `visit` for each area in ascending order (for /proc/self/maps); stops when it returns
  * false. */
 struct space_area {

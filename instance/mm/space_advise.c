@@ -16,6 +16,7 @@
 static int drop_pages(struct area *area, uint64_t start, uint64_t end)
 {
     uint64_t released = 0;
+    space_unshare(start, end);
     int error = platform_unmap(start, end - start, space_release, &released);
     if (error)
         return error;

@@ -199,7 +199,8 @@ static int install(const struct plan *plan, uint64_t physical)
     uint64_t length = PAGE_SIZE << plan->order;
     struct area *area = area_tree_find(&space.areas, plan->start);
     if (plan->replaces) {
-        /* Other cores must not go on reading the file's page once this one can write its copy. */
+        /* Other cores must not go on reading the file's page once this one can write its copy. Its
+         * place has been told to nobody (space_share.c): the mapping generation stays. */
         int error = platform_unmap(plan->start, length, space_release, NULL);
         if (error)
             return error;

@@ -77,6 +77,8 @@ static int protect_covered(uint64_t start, uint64_t end, int protection)
         error = space_cut(start, end);
     if (error)
         return error;
+    if (protection == PROT_NONE)
+        space_unshare(start, end);
     error = platform_protect(start, end - start, range_protection(start, end, protection));
     struct area *area = error ? NULL : area_tree_find(&space.areas, start);
     for (; area && area->start < end; area = area_tree_next(area)) {

@@ -12,6 +12,8 @@
 #define PROGRAM_TOP UINT64_C(0x7ffffffff000)
 /* Kernel stacks lie from here on. */
 #define PLATFORM_STACK_BASE HANDOVER_STACK_BASE
+/* The memory of the job's members is readable from here on, in the order of handover.members. */
+#define PLATFORM_PEERS_BASE HANDOVER_PEERS_BASE
 
 /* Is `address` (of an instruction) the kernel's? All that is not belongs to the program. */
 static inline bool platform_is_kernel(uintptr_t address)
