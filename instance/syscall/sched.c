@@ -348,16 +348,16 @@ int64_t sys_membarrier(struct trap_frame *frame)
     case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
         if ((atomic_load(&registered) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0)
             return -EPERM;
-        core_barrier_all(false);
+        core_barrier_all();
         return 0;
     case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE:
         if ((atomic_load(&registered) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) == 0)
             return -EPERM;
-        core_barrier_all(true);
+        core_barrier_all();
         return 0;
     case MEMBARRIER_CMD_GLOBAL:
     case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-        core_barrier_all(false);
+        core_barrier_all();
         return 0;
     default:
         return -EINVAL;

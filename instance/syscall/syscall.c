@@ -59,13 +59,19 @@ int syscall_init(bool trace)
     return 0;
 }
 
+bool syscall_is_traced(void)
+{
+    return syscall_traced;
+}
+
 void syscall_publish_counts(void)
 {
     uint64_t sum = 0;
     if (syscall_counts == NULL)
         return;
     for (uint32_t i = 0; i < core_count; i++)
-        sum += __atomic_load_n(&syscall_counts[i].calls, __ATOMIC_RELAXED);
+        sum += __atomic_load_n(&syscall_counts[i].calls, __ATOMIC_RELAXED) +
+               __atomic_load_n(&cores[i].quick_calls, __ATOMIC_RELAXED);
     atomic_store_explicit(&instance.section->counters.syscalls, sum, memory_order_relaxed);
 }
 

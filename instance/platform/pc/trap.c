@@ -9,9 +9,13 @@
 #include "instance/message/message.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/sched/thread.h"
+#include "instance/syscall/patch.h"
 #include "instance/trap.h"
 #include "ipi-msg/doorbell.h"
 
+#define VECTOR_DEBUG 1
+#define VECTOR_BREAKPOINT 3
+#define FLAG_TRAP UINT64_C(0x100)
 #define VECTOR_FIRST_INTERRUPT 32
 
 static void interrupt(struct trap_frame *frame)
@@ -51,7 +55,12 @@ static void interrupt(struct trap_frame *frame)
 
 void pc_trap(struct trap_frame *frame)
 {
-    if (frame->vector < VECTOR_FIRST_INTERRUPT) {
+    if (frame->vector == VECTOR_DEBUG && !trap_is_from_program(frame)) {
+        frame->rflags &= ~FLAG_TRAP; /* a program that steps itself into a patched system call */
+    } else if (frame->vector == VECTOR_BREAKPOINT && trap_is_from_program(frame) &&
+               patch_is_breakpoint(frame)) {
+        /* It goes on where the frame says. */
+    } else if (frame->vector < VECTOR_FIRST_INTERRUPT) {
         trap_exception(frame, platform_fault_address());
         interrupts_disable();
     } else if (frame->vector < DOORBELL_VECTOR_TIMER) {
