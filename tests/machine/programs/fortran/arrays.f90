@@ -52,7 +52,7 @@ program arrays
 
    allocate (matrix(200, 200), source=0d0)
    do i = 1, 200
-      matrix(:, i) = [(dble(mod(i*seed_size_of(status), 17) + status), status=1, 200)]
+      matrix(:, i) = [(dble(mod(i*3, 17) + status), status=1, 200)]
    end do
    product = matmul(matrix, transpose(matrix))
    print '(a,es20.12)', 'trace: ', sum([(product(i, i), i=1, 200)])
@@ -66,7 +66,7 @@ program arrays
    print '(a,2i8)', 'grown: ', size(list), sum(list)
    text = repeat('ab', 5)//trim(' c  ')
    print '(a)', text
-   print '(a,3f8.3)', 'reshaped: ', reshape([1d0, 2d0, 3d0, 4d0], [2, 2], order=[2, 1]) .dot. 3
+   print '(a,4f8.3)', 'reshaped: ', reshape([1d0, 2d0, 3d0, 4d0], [2, 2], order=[2, 1])
    call automatic(400000)
    print '(a,i10)', 'recursive: ', ackermann(2, 300)
    call polymorphic
@@ -78,8 +78,8 @@ program arrays
    call random_seed(size=seed_size)
    allocate (seed(seed_size), source=12345)
    call random_seed(put=seed)
-   allocate (row(100000), stat=status)
-   row = 0
+   deallocate (row)
+   allocate (row(100000))
    call random_number(row)
    print '(a,f12.6)', 'random: ', sum(row)
    print '(a,l2)', 'infinite: ', .not. ieee_is_finite(1d0/(row(1) - row(1)))
@@ -94,14 +94,9 @@ program arrays
    case ('bounds')
       print *, list(size(list) + command_argument_count())
    case ('fault')
-      call divide(0)
+      call divide(seed_size*0)
    end select
 contains
-   integer function seed_size_of(n)
-      integer, intent(in) :: n
-      seed_size_of = 3 + mod(n, 5)*0
-   end function seed_size_of
-
    subroutine automatic(n)
       integer, intent(in) :: n
       real(8) :: local(n)
@@ -154,7 +149,7 @@ contains
    end subroutine clocks
 
    subroutine divide(zero)
-      integer, intent(in) :: zero
+      integer, volatile :: zero
       print *, 10/zero
    end subroutine divide
 end program arrays
