@@ -121,6 +121,7 @@ $(BUILD)/flags/%: FORCE
 
 include tests/make/library.mk
 include tests/make/apps.mk
+include tests/make/runtimes.mk
 include tests/make/unit.mk
 include tests/make/check.mk
 include tests/make/bench.mk

@@ -1,6 +1,6 @@
 # make check: everything that can be said about the sources without running them.
 
-FORMAT_C := $(sort $(shell find abi apps bench boot instance ipi-msg proxy shm tests -name '*.[ch]' 2>/dev/null))
+FORMAT_C := $(sort $(shell find abi apps bench boot instance ipi-msg proxy shm tests -name '*.[ch]' -o -name '*.cc' 2>/dev/null))
 
 check: check-format check-includes check-warnings check-cppcheck check-tidy
 	@echo "make check: nothing found"
