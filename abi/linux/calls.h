@@ -10,6 +10,7 @@ enum linux_argument {
     LINUX_ARGUMENT_NONE = 0,   /* behind the last one */
     LINUX_ARGUMENT_FD,         /* file descriptor, or AT_FDCWD */
     LINUX_ARGUMENT_PATH,       /* NUL-terminated string */
+    LINUX_ARGUMENT_STRING,     /* likewise, but no path */
     LINUX_ARGUMENT_BUFFER_IN,  /* bytes that the program gives; the next argument is their count */
     LINUX_ARGUMENT_BUFFER_OUT, /* bytes that the call fills in; the result is their count */
     LINUX_ARGUMENT_VECTOR,     /* struct iovec[]; the next argument is their count */

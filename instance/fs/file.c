@@ -247,6 +247,7 @@ void file_set_limit(uint64_t limit)
  */
 
 #define FILE_BYTES_MAX UINT64_C(0x7ffff000)
+#define PROGRAM_PAGE UINT64_C(4096)
 
 uint64_t file_cursor_left(const struct file_cursor *cursor)
 {
@@ -301,6 +302,39 @@ int file_cursor_read(struct file_cursor *cursor, void *to, uint64_t length)
 int file_cursor_write(struct file_cursor *cursor, const void *from, uint64_t length)
 {
     return file_cursor_copy(cursor, NULL, from, length);
+}
+
+/* What the whole could not do, page by page. */
+static int64_t file_cursor_most(struct file_cursor *cursor, uint8_t *to, const uint8_t *from,
+                                uint64_t length)
+{
+    uint64_t done = 0;
+    if (file_cursor_copy(cursor, to, from, length) == 0)
+        return (int64_t)length;
+    while (done < length) {
+        uint64_t left = cursor->vectors->length - cursor->done;
+        uint64_t piece =
+            PROGRAM_PAGE - ((cursor->vectors->address + cursor->done) & (PROGRAM_PAGE - 1));
+        if (piece > left)
+            piece = left;
+        if (piece > length - done)
+            piece = length - done;
+        if (file_cursor_copy(cursor, to != NULL ? to + done : NULL,
+                             from != NULL ? from + done : NULL, piece) != 0)
+            break;
+        done += piece;
+    }
+    return done != 0 ? (int64_t)done : -EFAULT;
+}
+
+int64_t file_cursor_read_most(struct file_cursor *cursor, void *to, uint64_t length)
+{
+    return file_cursor_most(cursor, to, NULL, length);
+}
+
+int64_t file_cursor_write_most(struct file_cursor *cursor, const void *from, uint64_t length)
+{
+    return file_cursor_most(cursor, NULL, from, length);
 }
 
 void file_cursor_skip(struct file_cursor *cursor, uint64_t length)

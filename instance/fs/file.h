@@ -136,6 +136,10 @@ uint64_t file_cursor_left(const struct file_cursor *cursor);
 /* Copies `length` bytes (no more than are left) and moves on. 0 or -EFAULT (moved nowhere). */
 int file_cursor_read(struct file_cursor *cursor, void *to, uint64_t length);
 int file_cursor_write(struct file_cursor *cursor, const void *from, uint64_t length);
+/* The same as far as it goes: how many bytes were copied up to a page that is not there, or -EFAULT
+ * when the first is not. */
+int64_t file_cursor_read_most(struct file_cursor *cursor, void *to, uint64_t length);
+int64_t file_cursor_write_most(struct file_cursor *cursor, const void *from, uint64_t length);
 /* Moves on to the next vector. */
 static inline void file_cursor_next(struct file_cursor *cursor)
 {

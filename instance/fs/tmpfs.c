@@ -553,9 +553,12 @@ static int64_t tmpfs_read(struct file *file, struct file_cursor *to, uint64_t le
         if (piece > length - done)
             piece = length - done;
         uint64_t frame = tmpfs_page(node, at >> PAGE_SHIFT);
-        error = file_cursor_write(to, frame != 0 ? tmpfs_bytes(frame) + inside : zeros, piece);
-        if (error == 0)
-            done += piece;
+        int64_t got =
+            file_cursor_write_most(to, frame != 0 ? tmpfs_bytes(frame) + inside : zeros, piece);
+        if (got > 0)
+            done += (uint64_t)got;
+        if (got != (int64_t)piece)
+            error = -EFAULT;
     }
     file_unlock_read(&node->data_lock);
     if (length != 0)
@@ -599,15 +602,19 @@ static int64_t tmpfs_write(struct file *file, struct file_cursor *from, uint64_t
             error = -ENOSPC;
             break;
         }
-        error = file_cursor_read(from, tmpfs_bytes(frame) + inside, piece);
-        if (error == 0)
-            done += piece;
-        else if (at + piece > node->size) { /* behind the end all bytes are zero */
-            uint64_t keep = node->size > at ? node->size - at : 0;
-            memset(tmpfs_bytes(frame) + inside + keep, 0, piece - keep);
+        int64_t result = file_cursor_read_most(from, tmpfs_bytes(frame) + inside, piece);
+        uint64_t got = result > 0 ? (uint64_t)result : 0;
+        done += got;
+        if (got != piece) {
+            error = -EFAULT;
+            if (at + piece > node->size) { /* behind the end all bytes are zero */
+                uint64_t keep = node->size > at ? node->size - at : 0;
+                keep = keep > got ? keep : got;
+                memset(tmpfs_bytes(frame) + inside + keep, 0, piece - keep);
+            }
         }
-        if (error == 0 && at + piece > node->size)
-            tmpfs_set_size(node, at + piece);
+        if (got != 0 && at + got > node->size)
+            tmpfs_set_size(node, at + got);
     }
     file_unlock_write(&node->data_lock);
     if (done != 0)

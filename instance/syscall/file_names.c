@@ -345,6 +345,11 @@ int64_t sys_readlink(struct trap_frame *frame)
 
 int64_t sys_readlinkat(struct trap_frame *frame)
 {
-    return read_link((int)syscall_arg0(frame), syscall_arg1(frame), AT_EMPTY_PATH,
-                     syscall_arg2(frame), syscall_arg3(frame));
+    char first;
+    if (user_read(&first, syscall_arg1(frame), 1) != 0)
+        return -EFAULT;
+    int64_t result = read_link((int)syscall_arg0(frame), syscall_arg1(frame), AT_EMPTY_PATH,
+                               syscall_arg2(frame), syscall_arg3(frame));
+    return result == -EINVAL && first == '\0' && (int32_t)syscall_arg3(frame) > 0 ? -ENOENT
+                                                                                  : result;
 }

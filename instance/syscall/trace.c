@@ -189,6 +189,7 @@ static void trace_add_argument(struct trace_line *line, enum linux_argument kind
         return;
     }
     case LINUX_ARGUMENT_PATH:
+    case LINUX_ARGUMENT_STRING:
         trace_add_path(line, value);
         return;
     case LINUX_ARGUMENT_BUFFER_IN:

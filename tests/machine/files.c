@@ -56,6 +56,13 @@ MACHINE_TEST(files, on_the_host)
     compare_files(platform, "files-musl-pie", true);
 }
 
+/* Bad pointers in every place of every call. */
+MACHINE_TEST(files, bad_pointers)
+{
+    compare_files(platform, "pointers", false);
+    compare_files(platform, "pointers-musl-pie", false);
+}
+
 /* Named pipes, files without a name, seals, confined paths, splice and its kin. */
 MACHINE_TEST(files, special)
 {
