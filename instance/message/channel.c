@@ -163,15 +163,13 @@ int64_t channel_open(struct atoll_call_channel *call)
         end_linger(end);
         goto out;
     }
-    result = -end->error;
     if (end->state == END_OPENING) { /* refused */
+        result = -end->error;
         object_remove(&end->object);
         end_free(end);
-    } else if (result != 0) { /* accepted, but the peer has ended since */
-        end->closed = true;
-        end_free_if_done(end);
-    } else {
+    } else { /* accepted; should the peer have ended since, the first send says so */
         fill_call(end, call);
+        result = 0;
     }
 out:
     spin_unlock_irq(&host_lock, saved);
