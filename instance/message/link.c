@@ -29,6 +29,8 @@ struct message_peer *message_peers;
 uint32_t message_peer_count;
 uint32_t message_self;
 
+static uint64_t verdicts_seen; /* of the proxy's */
+
 static uint8_t *link_buffer; /* for the message being received */
 
 int links_init(void)
@@ -224,6 +226,9 @@ static bool peer_look(uint32_t peer)
     uint64_t generation = atomic_load_explicit(&section->generation, memory_order_acquire);
     if (at->generation != 0)
         peer_end(peer);
+    const struct shm_port *port = shm_view_port(&instance.view, section, peer, peer);
+    at->news = port != NULL ? &port->SHM_PORT_NEWS : NULL;
+    at->seen = 0;
     at->section = section;
     at->generation = generation;
     at->over = false;
@@ -260,10 +265,27 @@ static void link_receive(uint32_t peer)
         outbox_flush(peer);
 }
 
-void links_receive(void)
+/* Has the peer, or the outbox for it, something to look at? */
+static bool peer_has_news(struct message_peer *peer)
 {
+    if (peer->news == NULL)
+        return true;
+    uint64_t now = atomic_load_explicit(peer->news, memory_order_acquire);
+    if (now == peer->seen)
+        return !list_empty(&peer->outbox);
+    peer->seen = now; /* before looking: what comes meanwhile is more news */
+    return true;
+}
+
+void links_receive(bool all)
+{
+    const struct shm_header *header = (const struct shm_header *)instance.lagoon;
+    uint64_t verdicts = atomic_load_explicit(&header->verdicts_given, memory_order_acquire);
+    if (verdicts != verdicts_seen)
+        all = true;
+    verdicts_seen = verdicts;
     for (uint32_t peer = 1; peer <= message_peer_count; peer++)
-        if (peer != message_self)
+        if (peer != message_self && (peer_has_news(&message_peers[peer]) || all))
             link_receive(peer);
 }
 
@@ -310,9 +332,12 @@ void message_announce_running(void)
 
 void message_announce_end(void)
 {
+    if (message_peers == NULL)
+        return; /* nobody has seen it yet */
+    atomic_fetch_add_explicit(&host_endpoint.ports[message_self].SHM_PORT_NEWS, 1,
+                              memory_order_release);
     shm_fence();
-    if (message_peers != NULL)
-        ring_others(true);
+    ring_others(true);
 }
 
 /* --- All of it ----------------------------------------------------------------------------------
@@ -328,19 +353,32 @@ int message_init(void)
         error = directory_init();
     if (error != 0)
         return error;
+    /* So that no two generations' are the same. */
+    atomic_store_explicit(&host_endpoint.ports[message_self].SHM_PORT_NEWS,
+                          instance.handover->generation << 32 | 1, memory_order_release);
     uint64_t saved = spin_lock_irq(&host_lock);
     /* Armed for good: the kernel does not poll these channels. */
     if (ipi_arm(&host_endpoint, 1, message_peer_count))
-        links_receive();
+        links_receive(true);
     spin_unlock_irq(&host_lock, saved);
     return 0;
 }
 
-void message_doorbell(void)
+static void look(bool all)
 {
     uint64_t saved = spin_lock_irq(&host_lock);
-    links_receive();
+    links_receive(all);
     objects_look();
     directory_wake();
     spin_unlock_irq(&host_lock, saved);
+}
+
+void message_doorbell(void)
+{
+    look(false);
+}
+
+void message_look_at_all(void)
+{
+    look(true);
 }

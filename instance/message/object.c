@@ -184,7 +184,7 @@ static void look_again(struct timer *timer)
     uint64_t saved = spin_lock_irq(&host_lock), before = message_wakes;
     look_timer_set = false;
     spin_unlock_irq(&host_lock, saved);
-    message_doorbell();
+    message_look_at_all();
     saved = spin_lock_irq(&host_lock);
     if (message_wakes != before) /* a doorbell has been lost indeed */
         look_interval = LOOK_FIRST_NS;

@@ -85,6 +85,8 @@ struct message_peer {
     uint64_t generation;               /* 0: none seen yet */
     bool over;                         /* it has ended, or its link is broken */
     struct list ends;                  /* with that generation */
+    const _Atomic uint64_t *news;      /* of that generation; NULL: none is sound */
+    uint64_t seen;                     /* of them */
     struct list outbox;                /* messages that did not fit into the ring */
     struct message_kept kept;          /* because it asked; see quota.c */
     uint64_t lingering; /* bytes of the section in senders' ends that are closed here only */
@@ -111,8 +113,8 @@ enum message_readiness { NOT_READY = 0, READY = 1, READY_BROKEN = 2 };
 enum message_readiness object_ready(const struct message_object *object);
 /* Locked. The next doorbell looks at it; the other side is told to ring. */
 void object_arm(struct message_object *object);
-/* Locked. As object_ready, after arming and before sleeping: looks for as long as a message that its
- * sender was storing meanwhile may take to be seen (shm_ring_reader_armed_lately). */
+/* Locked. As object_ready, after arming and before sleeping: looks for as long as a message that
+ * its sender was storing meanwhile may take to be seen (shm_ring_reader_armed_lately). */
 enum message_readiness object_settle(const struct message_object *object);
 /* Locked. It may have become ready: wakes who waits if it has. */
 void object_look(struct message_object *object);
@@ -134,8 +136,11 @@ uint32_t message_doorbell_core(void);
  */
 
 int links_init(void);
-/* Locked. Takes what other instances' kernels have sent, and sees who has ended. */
-void links_receive(void);
+/* Locked. Takes what other instances' kernels have sent, and sees who has ended: those that say
+ * that they have news, or all. */
+void links_receive(bool all);
+/* As message_doorbell, when doorbells or news may have been lost: looks at everything. */
+void message_look_at_all(void);
 /* Locked. Sends, now or when there is room. 0, -ENOMEM, or -EPIPE: the peer is gone. */
 int link_send(uint32_t peer, uint16_t kind, const void *message, size_t length);
 /* Locked. Likewise, in answer to a message of the peer: -ENOMEM also when it takes no answers. */

@@ -157,6 +157,15 @@ static void other_start(uint64_t generation)
     atomic_store(&section->state, SHM_STATE_RUNNING);
 }
 
+/* The other has ended, and says so as its kernel, or the proxy for it, would. */
+static void other_is_over(enum shm_state how)
+{
+    struct shm_section *section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
+    atomic_store(&section->state, how);
+    atomic_fetch_add(&hostile.ports[OTHER].SHM_PORT_NEWS, 1);
+    message_doorbell();
+}
+
 static void world_start(void)
 {
     cores = &only_core;
@@ -323,9 +332,8 @@ static void other_spoils(uint64_t *state)
 
 static void other_ends(uint64_t *state, uint64_t *generation)
 {
-    struct shm_section *section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
     if (random_below(state, 2))
-        atomic_store(&section->state, SHM_STATE_CRASHED);
+        other_is_over(SHM_STATE_CRASHED);
     else
         other_start(++*generation);
     message_doorbell();
@@ -363,9 +371,7 @@ static void run(uint64_t seed, bool spoils)
     }
     /* The end of both: everything comes back, but the control ring and a grown directory. */
     other_start(++generation);
-    atomic_store(&((struct shm_section *)(lagoon.base + OTHER * lagoon.section_size))->state,
-                 SHM_STATE_EXITED);
-    message_doorbell();
+    other_is_over(SHM_STATE_EXITED);
     while (known_count != 0) {
         struct message_object *object = object_find(known[--known_count]);
         cr_assert_not_null(object);
@@ -462,9 +468,7 @@ Test(quota, ends_that_a_peer_opens)
     message_doorbell();
     cr_expect_eq(open_often(port, 10, true), 1);
     /* All of it when the peer has gone. */
-    atomic_store(&((struct shm_section *)(lagoon.base + OTHER * lagoon.section_size))->state,
-                 SHM_STATE_EXITED);
-    message_doorbell();
+    other_is_over(SHM_STATE_EXITED);
     while (channel_accept(port, &channel) == 0)
         channel_close(object_find_end(channel.id));
     cr_expect_eq(message_peers[OTHER].kept.section, 0);
@@ -485,9 +489,7 @@ Test(quota, answers_that_a_peer_does_not_take)
     open_often(port + 1, 100000, false); /* all are refused, and nobody hears */
     cr_expect_gt(message_peers[OTHER].kept.kernel, 10000);
     cr_expect_leq(message_peers[OTHER].kept.kernel, frames_free / 64);
-    atomic_store(&((struct shm_section *)(lagoon.base + OTHER * lagoon.section_size))->state,
-                 SHM_STATE_CRASHED);
-    message_doorbell();
+    other_is_over(SHM_STATE_CRASHED);
     cr_expect_eq(message_peers[OTHER].kept.kernel, 0);
 }
 
@@ -508,8 +510,46 @@ Test(quota, closed_channels_that_a_peer_does_not_let_go)
     cr_expect_eq(result, -ENOMEM);
     cr_expect_gt(count, 10);
     cr_expect_geq(shm_heap_available(host_endpoint.heap), before / 5);
-    atomic_store(&((struct shm_section *)(lagoon.base + OTHER * lagoon.section_size))->state,
-                 SHM_STATE_EXITED);
-    message_doorbell();
+    other_is_over(SHM_STATE_EXITED);
     cr_expect_eq(message_peers[OTHER].lingering, 0);
+}
+
+/* --- Who is rung looks at those who have news ----------------------------------------------------
+ */
+
+Test(news, nothing_is_missed_and_nothing_looked_at_for_nothing)
+{
+    world_start();
+    uint64_t port = publish_port();
+    struct shm_section *section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
+    message_doorbell();
+    uint64_t seen = message_peers[OTHER].seen;
+    cr_expect_eq(open_often(port, 1, true), 1); /* found by its news */
+    cr_expect_gt(message_peers[OTHER].seen, seen);
+
+    /* An end without news is seen by the timer alone. */
+    atomic_store(&section->state, SHM_STATE_CRASHED);
+    message_doorbell();
+    cr_expect_not(message_peers[OTHER].over);
+    message_look_at_all();
+    cr_expect(message_peers[OTHER].over);
+
+    /* The proxy's verdict makes all look. */
+    world_start();
+    message_doorbell();
+    struct shm_header *header = (struct shm_header *)lagoon.base;
+    section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
+    atomic_store(&section->state, SHM_STATE_CRASHED);
+    atomic_fetch_add(&header->verdicts_given, 1);
+    message_doorbell();
+    cr_expect(message_peers[OTHER].over);
+
+    /* So does one of whom nothing sound is known. */
+    world_start();
+    message_doorbell();
+    message_peers[OTHER].news = NULL;
+    section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
+    atomic_store(&section->state, SHM_STATE_CRASHED);
+    message_doorbell();
+    cr_expect(message_peers[OTHER].over);
 }
