@@ -35,7 +35,7 @@ HOST_CFLAGS := $(COMMON) -D_GNU_SOURCE -fno-omit-frame-pointer
 PROXY_LIBS := -lelf -ldw -lyaml -lcjson -pthread -lm
 BARE_LDFLAGS := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
         -Wl,--build-id=none -Wl,-z,noexecstack
-NASM_FLAGS := -f elf64 -g -F dwarf -I. -Wall
+NASM_FLAGS := -f elf64 -g -F dwarf -I. -I$(BUILD)/ -Wall
 
 # --- Sources -------------------------------------------------------------------------------------
 SHARED_C := $(wildcard shm/*.c ipi-msg/*.c abi/*.c)
@@ -91,6 +91,16 @@ $(BUILD)/loader/%.asm.o: %.asm $(BUILD)/flags/assembler | tools
 	@mkdir -p $(@D)
 	@echo "  NASM    $<"
 	$(Q)$(NASM) $(NASM_FLAGS) -MD $(@:.o=.d) -o $@ $<
+
+# What is mapped into every program; both kernels carry it.
+VDSO_CFLAGS := $(filter-out -fno-pic -fno-pie -mno-red-zone,$(FREESTANDING)) -fPIC
+$(BUILD)/vdso/vdso.so: instance/vdso/vdso.c instance/vdso/vdso.h instance/vdso/vdso.ld $(BUILD)/flags/kernel | tools
+	@mkdir -p $(@D)
+	@echo "  VDSO    $@"
+	$(Q)$(CC) $(filter-out -MMD -MP -g,$(VDSO_CFLAGS)) -shared -nostdlib -Wl,-soname=linux-vdso.so.1 \
+	    -Wl,--hash-style=both -Wl,--build-id=none -Wl,-Bsymbolic -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	    -Wl,-T,instance/vdso/vdso.ld -o $@ $<
+$(BUILD)/kernel/instance/arch/x86/vdso_image.asm.o $(BUILD)/hosted/instance/arch/x86/vdso_image.asm.o: $(BUILD)/vdso/vdso.so
 
 $(BUILD)/atoll-kernel.elf: $(KERNEL_O) instance/platform/pc/kernel.ld $(BUILD)/flags/link
 	@echo "  LINK    $@"

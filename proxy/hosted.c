@@ -521,6 +521,16 @@ static void ring(struct platform *platform, uint32_t peer)
         signal_instance(&hosted->instances[peer - 1], HOSTED_SIGNAL_MESSAGE);
 }
 
+static void kill_one(struct platform *platform, uint32_t peer)
+{
+    signal_instance(&hosted_of(platform)->instances[peer - 1], SIGKILL);
+}
+
+static bool is_held(struct platform *platform, uint32_t peer)
+{
+    return hosted_of(platform)->instances[peer - 1].stopped;
+}
+
 static void alive(struct platform *platform)
 {
     (void)platform; /* the instances bind their threads themselves */
@@ -580,6 +590,8 @@ struct platform *hosted_platform(const struct platform_host *host)
         .name = "hosted",
         .start = start,
         .ring = ring,
+        .kill = kill_one,
+        .is_held = is_held,
         .alive = alive,
         .stop = stop,
         .release = release,

@@ -197,7 +197,9 @@ struct shm_section {
     _Atomic uint64_t directory_offset;  /* of struct shm_directory (shm/channel.h); 0: none yet */
     /* Of the program's memory as others have been told of it (ATOLL_CALL_EXTENTS). */
     _Atomic uint64_t mapping_generation;
-    uint64_t status_reserved[3];
+    /* The proxy's section alone: raised when it wants to hear of silent cores (shm_heartbeat). */
+    _Atomic uint64_t probe;
+    uint64_t status_reserved[2];
 
     _Alignas(SHM_LINE) struct shm_times times;
     _Alignas(SHM_LINE) struct shm_counters counters;
@@ -207,8 +209,12 @@ struct shm_section {
 /* A core's sign of life: `beats` grows at every scheduling decision, timer tick and idle entry. */
 struct shm_heartbeat {
     _Alignas(SHM_LINE) _Atomic uint64_t beats;
-    _Atomic uint64_t idle; /* 1 while the core is halted */
+    _Atomic uint64_t idle;     /* 1 while the core is halted */
+    _Atomic uint64_t answered; /* the proxy's `probe` that the core has seen last */
+    _Atomic uint64_t calls;    /* system calls of the core so far, at that time */
+    _Atomic uint64_t where;    /* RIP if the last interrupt met the kernel; 0: the program */
 };
+_Static_assert(sizeof(struct shm_heartbeat) == SHM_LINE, "a line for each core");
 
 /* The kernel's log: a byte stream that overwrites its oldest bytes. The bytes [end - size, end) are
  * the newest; a reader copies, then looks at `writing` and drops what was overwritten meanwhile.

@@ -14,7 +14,7 @@
 
 /* Pages that are cleared together for one fault, where memory is plenty: on most first touches the
  * neighbours follow, and a fault costs more than clearing a page. */
-#define AROUND_ORDER 2
+#define AROUND_ORDER PLATFORM_AROUND_ORDER
 /* File pages that are mapped in place around a fault: nothing is copied. */
 #define IN_PLACE_WINDOW (UINT64_C(256) << 10)
 
@@ -96,11 +96,12 @@ static unsigned zero_order(const struct area *area, uint64_t page, unsigned orde
 {
     if (order_limit >= LARGE_PAGE_ORDER && is_large_wanted(area, page))
         return LARGE_PAGE_ORDER;
-    uint64_t around = PAGE_SIZE << AROUND_ORDER;
-    if (order_limit >= AROUND_ORDER && frame_bytes_free() >= frame_bytes_total() / 4 &&
-        is_blank(area, page & ~(around - 1), around, page))
-        return AROUND_ORDER;
-    return 0;
+    if (frame_bytes_free() < frame_bytes_total() / 4)
+        return 0;
+    unsigned order = order_limit < AROUND_ORDER ? order_limit : AROUND_ORDER;
+    while (order && !is_blank(area, page & ~((PAGE_SIZE << order) - 1), PAGE_SIZE << order, page))
+        order--;
+    return order;
 }
 
 /* Maps the file's pages around `page`, which is not mapped, in place; sets *present_end. */

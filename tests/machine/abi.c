@@ -119,6 +119,19 @@ MACHINE_TEST(abi, timers)
     compare(platform, "timers", "2", NULL);
 }
 
+/* The same clocks from the vDSO, and no system call for them but those the program makes itself. */
+MACHINE_TEST(abi, clocks_without_calls)
+{
+    struct command command = atoll_run(platform);
+
+    compare(platform, "vdso", "2", NULL);
+    command_add(&command, "--strace", program_path("vdso"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    expect_text(outcome.err, "clock_gettime(", &outcome);
+    cr_expect_not(has_text(outcome.err, "gettimeofday("));
+    cr_expect_not(has_text(outcome.err, " time("));
+}
+
 /* The wall clock is the host's. */
 MACHINE_TEST(abi, real_time)
 {

@@ -10,6 +10,7 @@
 #include "instance/arch/x86/arch.h"
 #include "instance/arch/x86/quick_call.h"
 #include "instance/fs/console.h"
+#include "instance/heartbeat.h"
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
@@ -36,7 +37,7 @@
 #define FLAG_INTERRUPTS UINT64_C(0x200)
 #define FLAG_TRAP UINT64_C(0x100)
 #define ARCHITECTURE_X86_64 UINT32_C(0xc000003e)
-#define BUS_ADDRESS 2 /* BUS_ADRERR */
+#define BUS_ADDRESS 2           /* BUS_ADRERR */
 #define HOST_CALL_URETPROBE 335 /* since Linux 6.11 */
 
 struct host_siginfo {
@@ -98,11 +99,13 @@ static void serve(struct core *core, uint32_t pending)
             platform_core_park();
         if (asked & ASKED_KICK)
             schedule_kicked();
+        heartbeat_kicked();
     }
     if (pending & PENDING_MESSAGE) {
         atomic_fetch_add_explicit(&counters->doorbells_taken, 1, memory_order_relaxed);
         console_doorbell();
         message_doorbell();
+        heartbeat_doorbell();
     }
     if (pending & PENDING_TIMER) {
         atomic_fetch_add_explicit(&counters->timer_interrupts, 1, memory_order_relaxed);
@@ -243,6 +246,8 @@ static uint32_t pending_of(int signal)
 static bool interrupt(struct core *core, int signal, struct linux_sigcontext *context)
 {
     hosted_note(core, pending_of(signal));
+    heartbeat_interrupted(core->interrupts_off || platform_is_kernel(context->rip) ? context->rip
+                                                                                   : 0);
     if (signal == HOSTED_SIGNAL_TIMER)
         core->machine->programmed = 0;
     if (core->interrupts_off) {

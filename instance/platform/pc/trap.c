@@ -3,6 +3,7 @@
 #include "instance/platform/pc/pc.h"
 
 #include "instance/fs/console.h"
+#include "instance/heartbeat.h"
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
@@ -23,6 +24,7 @@ static void interrupt(struct trap_frame *frame)
     struct core *core = core_self();
     struct shm_counters *counters = &instance.section->counters;
     atomic_fetch_add_explicit(&counters->interrupts, 1, memory_order_relaxed);
+    heartbeat_interrupted(trap_is_from_program(frame) ? 0 : frame->rip);
     switch (frame->vector) {
     case DOORBELL_VECTOR_TIMER:
         core->machine->timer_deadline = 0; /* one-shot: it is off now */
@@ -35,11 +37,13 @@ static void interrupt(struct trap_frame *frame)
         apic_end_of_interrupt();
         console_doorbell();
         message_doorbell();
+        heartbeat_doorbell();
         return;
     case DOORBELL_VECTOR_KICK:
         apic_end_of_interrupt();
         core_check_stop();
         schedule_kicked();
+        heartbeat_kicked();
         return;
     case VECTOR_FLUSH:
         apic_end_of_interrupt();
