@@ -63,7 +63,7 @@ static struct outcome run_in_instance(const char *platform, const struct trial *
     for (const char *const *entry = trial->environment; entry && *entry; entry++)
         command_add(&command, "-e", *entry, NULL);
     command_add(&command, trial->program, NULL);
-    add_words(&command, trial, trial->place == PLACE_HOST ? "/data" : "/tmp");
+    add_words(&command, trial, trial->place == PLACE_HOST ? "/data" : "/var/tmp");
     command.input = trial->input;
     return run_expecting(&command, status);
 }
