@@ -219,8 +219,10 @@ int tmpfs_create_unnamed(struct vfs_node *directory, uint32_t mode, bool linkabl
 /* pseudo.c: the trees of /proc, /sys and /dev. */
 struct vfs_mount *pseudo_mount_create(const char *path);
 
-/* program_file.c: the program's own file, open for reading. */
-int program_file_open(const uint8_t *bytes, uint64_t size, struct file **file);
+/* program_file.c: the program's own file. Init hangs it in at its absolute path (at start; the
+ * arguments stay for ever): 0, or an error when nothing can lie there. Open: for reading. */
+int program_file_init(const uint8_t *bytes, uint64_t size, const char *path);
+int program_file_open(struct file **file);
 
 /* host_mounts.c: hangs in the folders that the proxy shows this instance, when a path is first
  * walked: the proxy is asked for them, which only a thread of the program may wait for. */

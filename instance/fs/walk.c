@@ -34,7 +34,7 @@ static struct vfs_node *walk_root(void)
 /* The root of what is mounted over the node, whose reference is given for it; or the node. */
 static struct vfs_node *walk_into_mounts(struct vfs_node *node)
 {
-    if (node->type != FILE_TYPE_DIRECTORY)
+    if (node->type != FILE_TYPE_DIRECTORY && node->type != FILE_TYPE_REGULAR)
         return node;
     for (;;) {
         struct vfs_mount *mount = atomic_load_explicit(&vfs_mounts, memory_order_acquire);

@@ -51,19 +51,20 @@ static struct outcome run_on_linux(const struct trial *trial, const char *folder
     return run_command(&command, trial->environment ? trial->environment : none);
 }
 
+/* The folder is seen where Linux saw its own: paths in the output are the same. */
 static struct outcome run_in_instance(const char *platform, const struct trial *trial,
-                                      const char *folder, int status)
+                                      const char *folder, const char *seen_at, int status)
 {
     struct command command = atoll_run(platform);
     char mount[WORD_MAX];
 
-    snprintf(mount, sizeof(mount), "%s:/data:rw", folder);
+    snprintf(mount, sizeof(mount), "%s:%s:rw", folder, seen_at);
     command_add(&command, "--quiet", "-c", trial->cores ? trial->cores : "2", "-m",
                 trial->memory ? trial->memory : "256M", "--mount", mount, NULL);
     for (const char *const *entry = trial->environment; entry && *entry; entry++)
         command_add(&command, "-e", *entry, NULL);
     command_add(&command, trial->program, NULL);
-    add_words(&command, trial, trial->place == PLACE_HOST ? "/data" : "/tmp");
+    add_words(&command, trial, trial->place == PLACE_HOST ? seen_at : "/var/tmp");
     command.input = trial->input;
     return run_expecting(&command, status);
 }
@@ -77,7 +78,7 @@ struct outcome compare_trial(const char *platform, const struct trial *trial)
     make_folder(trial, native_folder);
     make_folder(trial, folder);
     native = run_on_linux(trial, native_folder);
-    outcome = run_in_instance(platform, trial, folder, native.status);
+    outcome = run_in_instance(platform, trial, folder, native_folder, native.status);
     expect_bytes(trial->program, outcome.out, outcome.out_length, native.out, native.out_length);
     if (trial->place == PLACE_HOST) {
         snprintf(command, sizeof(command), "diff -r --no-dereference %s %s >&2", native_folder,

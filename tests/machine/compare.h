@@ -7,7 +7,8 @@
 
 enum place {
     PLACE_NONE,   /* the program makes no files */
-    PLACE_MEMORY, /* in /tmp of the instance: seen through its output alone */
+    PLACE_MEMORY, /* in the instance: seen through its output alone. Not in /tmp itself, where the
+                     program's own file lies if it was built there */
     PLACE_HOST,   /* in a mounted folder, compared afterwards */
 };
 

@@ -19,7 +19,8 @@ static void remove_folder(const char *folder)
     cr_assert_eq(system(command), 0);
 }
 
-/* Runs a program natively in one folder and in an instance on another; compares the output. */
+/* Runs a program natively in one folder and in an instance on another; compares the output. In
+ * memory that is /var/tmp: /tmp has the program's own file when it was built there. */
 static void compare_files(const char *platform, const char *build, bool host)
 {
     char native_folder[] = "/tmp/atoll-files-XXXXXX", folder[] = "/tmp/atoll-files-XXXXXX";
@@ -32,7 +33,7 @@ static void compare_files(const char *platform, const char *build, bool host)
     struct command command = atoll_run(platform);
     snprintf(mount, sizeof(mount), "%s:/data:rw", folder);
     command_add(&command, "--quiet", "-c", "2", "--mount", mount, program_path(build),
-                host ? "/data" : "/tmp", NULL);
+                host ? "/data" : "/var/tmp", NULL);
     struct outcome outcome = run_expecting(&command, native.status);
     expect_bytes(build, outcome.out, outcome.out_length, native.out, native.out_length);
     if (host) {

@@ -5,6 +5,7 @@
 #   tests/machine/programs/openmp/NAME.*      gcc, g++ and gfortran -static -fopenmp
 #   tests/machine/programs/go/NAME.go         go build, without C
 #   tests/machine/programs/rust/NAME.rs       rustc with the C library inside (static-pie)
+#   lua, sqlite3                              gcc -static, from Debian's source packages
 #   apps/rayon                                cargo, with Debian's librust-rayon-dev
 #
 # They are built as $(BUILD)/tests/programs/LANGUAGE/NAME, for `make test` and `make machine` only.
@@ -89,8 +90,45 @@ $(RAYON): apps/rayon/Cargo.toml apps/rayon/main.rs $(BUILD)/flags/rust | runtime
 	    --config 'source.debian.directory="/usr/share/cargo/registry"'
 	@cp $(BUILD)/rayon/target/release/rayon-demo $@
 
+# --- Lua and SQLite ----------------------------------------------------------------------------------
+# From Debian's source packages, fetched into the build folder once. Neither is shipped or installed.
+SOURCES := $(abspath $(BUILD))/sources
+LUA_VERSION := 5.4.4
+LUA_HASH := 164c7849653b80ae67bec4b7473b884bf5cc8d2dca05653475ec2ed27b9ebf61
+SQLITE_VERSION := 3.40.1
+SQLITE_HASH := aaa776260ab4dc976db34aa7891819484c8676b5b2783123ebc6301e2ca5d655
+# One after the other: two runs of apt-get would fetch the lists twice at a time.
+$(SOURCES)/lua5.4/.done: tests/make/debian-source | runtime-tools
+	@echo "  SOURCE  lua5.4 $(LUA_VERSION)"
+	$(Q)tests/make/debian-source lua5.4 $(LUA_VERSION) $(LUA_HASH) $(@D)
+	@touch $@
+$(SOURCES)/sqlite3/.done: tests/make/debian-source | runtime-tools $(SOURCES)/lua5.4/.done
+	@echo "  SOURCE  sqlite3 $(SQLITE_VERSION)"
+	$(Q)tests/make/debian-source sqlite3 $(SQLITE_VERSION) $(SQLITE_HASH) $(@D)
+	@touch $@
+
+LUA := $(RUNTIME_OUTPUT)/lua
+$(LUA): $(SOURCES)/lua5.4/.done
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)cd $(<D)/source/src && \
+	    echo '#define DEB_HOST_MULTIARCH "x86_64-linux-gnu"' >lua5.4-deb-multiarch.h && \
+	    $(CC) -O2 -g -DLUA_USE_POSIX -DLUA_COMPAT_5_3 -static \
+	    -o $(abspath $@) $$(ls *.c | grep -v '^luac\.c$$') -lm
+
+# The amalgamation is made by SQLite's own scripts (tcl).
+SQLITE := $(RUNTIME_OUTPUT)/sqlite3
+SQLITE_OPTIONS := -DSQLITE_THREADSAFE=1 -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_ENABLE_FTS5 \
+        -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_MATH_FUNCTIONS -DHAVE_USLEEP=1
+$(SQLITE): $(SOURCES)/sqlite3/.done
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)cd $(<D)/source && { ./configure --disable-tcl --disable-readline --disable-load-extension && \
+	    $(MAKE) MAKEFLAGS= sqlite3.c shell.c; } >../log.make 2>&1 || { tail -n 20 ../log.make; exit 1; }
+	$(Q)cd $(<D)/source && $(CC) -O2 -g $(SQLITE_OPTIONS) -static -o $(abspath $@) shell.c sqlite3.c -lm -pthread
+
 RUNTIME_PROGRAMS := $(CXX_PROGRAMS) $(FORTRAN_PROGRAMS) $(OPENMP_C) $(OPENMP_CXX) $(OPENMP_FORTRAN) \
-        $(GO_PROGRAMS) $(RUST_PROGRAMS) $(RAYON)
+        $(GO_PROGRAMS) $(RUST_PROGRAMS) $(RAYON) $(LUA) $(SQLITE)
 runtimes: $(RUNTIME_PROGRAMS)
 rayon: $(ATOLL) $(RAYON)
 .PHONY: runtimes rayon

@@ -6,7 +6,8 @@
 PACKAGES_RUN := gcc nasm libc6-dev linux-libc-dev libelf-dev libdw-dev libyaml-dev libcjson-dev \
         musl-tools qemu-system-x86
 PACKAGES_TEST := $(PACKAGES_RUN) libcriterion-dev clang clang-format clang-tidy cppcheck
-PACKAGES_RUNTIME := $(PACKAGES_TEST) g++ gfortran golang-go rustc cargo librust-rayon-dev busybox-static
+PACKAGES_RUNTIME := $(PACKAGES_TEST) g++ gfortran golang-go rustc cargo librust-rayon-dev busybox-static \
+        dpkg-dev tcl
 
 setup_stamp = $(BUILD)/setup/$(firstword $(shell echo '$(1)' | cksum))
 STAMP_RUN := $(call setup_stamp,$(PACKAGES_RUN))

@@ -93,7 +93,10 @@ fn together() -> io::Result<()> {
             });
         }
     });
-    println!("together: {}", fs::read_dir(".")?.count());
+    let left = fs::read_dir(".")?.filter(|entry| {
+        entry.as_ref().map_or(true, |entry| entry.file_name().to_string_lossy().starts_with("own"))
+    });
+    println!("together: {} left", left.count());
     Ok(())
 }
 
