@@ -5,8 +5,10 @@
 
 #include "instance/fs/file_locks.h"
 #include "instance/fs/host_call.h"
+#include "instance/fs/mapped.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
+#include "instance/mm/space.h"
 #include "instance/string.h"
 #include "instance/syscall/restart.h"
 
@@ -23,6 +25,7 @@ struct host_node {
 };
 
 static const struct vfs_node_operations host_operations;
+static void host_changed(const struct vfs_node *node, uint64_t from, uint64_t to);
 
 static struct host_node *host_of(const struct vfs_node *node)
 {
@@ -303,7 +306,10 @@ static int host_truncate(struct vfs_node *node, uint64_t size)
 {
     struct host_call call = host_call_for(node, IO_FILE_TRUNCATE);
     call.request.offset = size;
-    return (int)host_on_path(node, &call);
+    int error = (int)host_on_path(node, &call);
+    if (error == 0)
+        host_changed(node, 0, UINT64_MAX);
+    return error;
 }
 
 static int host_statistics(struct vfs_node *node, struct vfs_statistics *out)
@@ -399,6 +405,21 @@ static int64_t host_read(struct file *file, struct file_cursor *to, uint64_t len
     return done != 0 ? (int64_t)done : result;
 }
 
+/* Shared mappings of host files are copies: those that show bytes which have just been changed
+ * through this instance ask for them again. */
+static bool host_maps(const struct area_file *mapped, const void *context)
+{
+    const struct vfs_node *node = mapped_node(mapped), *changed = context;
+    return node->operations == &host_operations && node->mount == changed->mount &&
+           host_same(node, changed);
+}
+
+static void host_changed(const struct vfs_node *node, uint64_t from, uint64_t to)
+{
+    if (mapped_any_shared())
+        space_forget_pages(host_maps, node, from, to);
+}
+
 static int64_t host_write(struct file *file, struct file_cursor *from, uint64_t length,
                           uint64_t *offset, bool append)
 {
@@ -426,6 +447,8 @@ static int64_t host_write(struct file *file, struct file_cursor *from, uint64_t 
             *offset = written.offset;
         done += (uint64_t)result;
     }
+    if (done != 0)
+        host_changed(file->node, *offset, *offset + done);
     return done != 0 ? (int64_t)done : result;
 }
 
@@ -434,7 +457,10 @@ static int host_file_truncate(struct file *file, uint64_t size)
     struct host_call call = host_call_for(file->node, IO_FILE_TRUNCATE);
     call.request.handle = file->handle;
     call.request.offset = size;
-    return (int)host_call(&call);
+    int error = (int)host_call(&call);
+    if (error == 0)
+        host_changed(file->node, 0, UINT64_MAX);
+    return error;
 }
 
 static int host_sync(struct file *file, bool data_only)

@@ -2,11 +2,13 @@
  * longer than a look along one list); a file's bytes have a sleeping lock of their own, because
  * they are copied to and from the program's memory, and a spinlock around the tree of pages, which
  * page faults of mappings take too. Order: a file's lock, the address space's, its pages' lock. */
+#include "instance/fs/mapped.h"
 #include "instance/fs/pipe.h"
 #include "instance/fs/tmpfs_pages.h"
 #include "instance/fs/vfs.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
+#include "instance/mm/space.h"
 #include "instance/platform/platform.h"
 #include "instance/string.h"
 
@@ -42,8 +44,9 @@ struct tmpfs_node {
     struct file_lock data_lock;
     struct spinlock pages_lock;
     struct tmpfs_pages pages;
-    uint64_t size;  /* written under both locks */
-    uint32_t seals; /* F_SEAL_*, under the data lock */
+    uint64_t size;                        /* written under both locks */
+    uint32_t seals;                       /* F_SEAL_*, under both locks */
+    uint64_t mappings, writable_mappings; /* shared ones; under the pages' lock */
 
     struct pipe *fifo; /* of a FIFO, once it has been opened */
 };
@@ -622,6 +625,21 @@ static int64_t tmpfs_write(struct file *file, struct file_cursor *from, uint64_t
     return done != 0 || error == 0 ? (int64_t)done : error;
 }
 
+static bool tmpfs_maps(const struct area_file *file, const void *node)
+{
+    return mapped_node(file) == node;
+}
+
+/* Takes the pages from `from` on away from shared mappings. The data lock is held. */
+static int tmpfs_forget(struct tmpfs_node *node, uint64_t from)
+{
+    spin_lock(&node->pages_lock);
+    bool mapped = node->mappings != 0;
+    spin_unlock(&node->pages_lock);
+    return mapped ? space_forget_pages(tmpfs_maps, &node->node, from & ~(PAGE_SIZE - 1), UINT64_MAX)
+                  : 0;
+}
+
 static int tmpfs_truncate(struct vfs_node *of, uint64_t size)
 {
     struct tmpfs_node *node = tmpfs_of(of);
@@ -635,6 +653,14 @@ static int tmpfs_truncate(struct vfs_node *of, uint64_t size)
     }
     if (size < node->size) {
         uint64_t inside = size & (PAGE_SIZE - 1);
+        /* First the size, so that no fault maps what is behind it; then the mappings; then the
+         * pages. */
+        tmpfs_set_size(node, size);
+        int error = tmpfs_forget(node, size + PAGE_SIZE - 1);
+        if (error != 0) {
+            file_unlock_write(&node->data_lock);
+            return error;
+        }
         spin_lock(&node->pages_lock);
         uint64_t frame = inside != 0 ? tmpfs_pages_find(&node->pages, size >> PAGE_SHIFT) : 0;
         if (frame != 0)
@@ -676,7 +702,10 @@ static int tmpfs_allocate(struct file *file, unsigned mode, uint64_t offset, uin
     } else if (punch) {
         uint64_t first = (offset + PAGE_SIZE - 1) >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
         spin_lock(&node->pages_lock);
-        tmpfs_pages_drop(&node->pages, first, last);
+        if (node->mappings == 0)
+            tmpfs_pages_drop(&node->pages, first, last);
+        for (uint64_t at = first; node->mappings != 0 && at < last; at++)
+            tmpfs_zero(node, at << PAGE_SHIFT, (at + 1) << PAGE_SHIFT); /* who maps it sees zeros */
         /* What is left at both ends lies inside pages that stay. */
         uint64_t head_end = first << PAGE_SHIFT < end ? first << PAGE_SHIFT : end;
         tmpfs_zero(node, offset, head_end);
@@ -701,10 +730,14 @@ static int tmpfs_seal(struct vfs_node *of, uint32_t seals)
     struct tmpfs_node *node = tmpfs_of(of);
     file_lock_write(&node->data_lock);
     int result = (int)node->seals;
+    spin_lock(&node->pages_lock);
     if (seals != 0 && (node->seals & F_SEAL_SEAL))
         result = -EPERM;
+    else if ((seals & F_SEAL_WRITE) && node->writable_mappings != 0)
+        result = -EBUSY;
     else
         node->seals |= seals;
+    spin_unlock(&node->pages_lock);
     file_unlock_write(&node->data_lock);
     return result < 0 ? result : (int)node->seals;
 }
@@ -753,6 +786,41 @@ static int tmpfs_read_page(struct vfs_node *of, uint64_t handle, uint64_t offset
     return error;
 }
 
+/* What a fault of a shared mapping takes: the file's own page. No lock of the file's that is held
+ * while the program's memory is touched. */
+static int tmpfs_share_page(struct vfs_node *of, uint64_t offset, bool make, uint64_t *physical)
+{
+    struct tmpfs_node *node = tmpfs_of(of);
+    *physical = FRAME_NONE;
+    if (make && offset < __atomic_load_n(&node->size, __ATOMIC_RELAXED) &&
+        tmpfs_page_for_write(node, offset >> PAGE_SHIFT) == 0)
+        return -ENOSPC;
+    int error = 0;
+    spin_lock(&node->pages_lock);
+    uint64_t frame = tmpfs_pages_find(&node->pages, offset >> PAGE_SHIFT);
+    if (offset >= node->size)
+        error = -ENXIO;
+    else if (frame != 0)
+        *physical = frame;
+    spin_unlock(&node->pages_lock);
+    return error;
+}
+
+static int tmpfs_map(struct vfs_node *of, bool writable, int by)
+{
+    struct tmpfs_node *node = tmpfs_of(of);
+    int error = 0;
+    spin_lock(&node->pages_lock);
+    if (by > 0 && writable && (node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) {
+        error = -EPERM;
+    } else {
+        node->mappings += (uint64_t)by;
+        node->writable_mappings += writable ? (uint64_t)by : 0;
+    }
+    spin_unlock(&node->pages_lock);
+    return error;
+}
+
 static const struct vfs_node_operations tmpfs_operations = {
     .lookup = tmpfs_lookup,
     .parent = tmpfs_parent,
@@ -775,6 +843,8 @@ static const struct vfs_node_operations tmpfs_operations = {
     .allocate = tmpfs_allocate,
     .seek_data = tmpfs_seek_data,
     .read_page = tmpfs_read_page,
+    .share_page = tmpfs_share_page,
+    .map = tmpfs_map,
 };
 
 struct vfs_mount *tmpfs_mount_create(const char *path, uint32_t mode)

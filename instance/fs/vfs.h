@@ -117,6 +117,11 @@ struct vfs_node_operations {
     /* A page of the file for a mapping: copies 4096 bytes from `offset` (a multiple of them), zeros
      * behind the end. -ENXIO: wholly behind it (SIGBUS). NULL: cannot be mapped (ENODEV). */
     int (*read_page)(struct vfs_node *node, uint64_t handle, uint64_t offset, void *to);
+    /* The page itself, as area_file's share_page. NULL: shared mappings are copies, to be read
+     * alone. */
+    int (*share_page)(struct vfs_node *node, uint64_t offset, bool make, uint64_t *physical);
+    /* A shared mapping begins (`by` 1) or ends (-1). 0, or -EPERM: sealed. With share_page. */
+    int (*map)(struct vfs_node *node, bool writable, int by);
 };
 
 /* --- vfs.c -------------------------------------------------------------------------------------

@@ -32,7 +32,9 @@ struct space {
     /* The mapping generation (space_share.c), which the program reads at *published. */
     uint64_t sharing;
     _Atomic uint64_t *published;
-    bool lock_future; /* mlockall(MCL_FUTURE): new areas are filled at once */
+
+    uint64_t file_pages; /* pages of files in memory that have ever been mapped themselves */
+    bool lock_future;    /* mlockall(MCL_FUTURE): new areas are filled at once */
 };
 extern struct space space;
 
@@ -83,6 +85,8 @@ bool space_counts(int protection, int flags);
  * reserve for page tables and the kernel. */
 uint64_t space_promisable(void);
 
+/* Is it a shared mapping of a file? */
+bool space_is_shared_file(const struct area *area);
 /* Is `physical` the page at `page` of the area's source, mapped in place? */
 bool space_is_in_place(const struct area *area, uint64_t page, uint64_t physical);
 /* The platform's bits for PROT_*. */

@@ -21,14 +21,14 @@ static void remove_folder(const char *folder)
 
 /* Runs a program natively in one folder and in an instance on another; compares the output. In
  * memory that is /var/tmp: /tmp has the program's own file when it was built there. */
-static void compare_files(const char *platform, const char *build, bool host)
+static void compare_words(const char *platform, const char *build, bool host, const char *word)
 {
     char native_folder[] = "/tmp/atoll-files-XXXXXX", folder[] = "/tmp/atoll-files-XXXXXX";
     char mount[128], command_text[256];
 
     cr_assert_not_null(mkdtemp(native_folder));
     cr_assert_not_null(mkdtemp(folder));
-    const char *words[] = {native_folder, NULL};
+    const char *words[] = {native_folder, word, NULL};
     struct outcome native = run_native(program_path(build), words, NULL);
     struct command command = atoll_run(platform);
     snprintf(mount, sizeof(mount), "%s:/data:rw", folder);
@@ -43,6 +43,11 @@ static void compare_files(const char *platform, const char *build, bool host)
     }
     remove_folder(native_folder);
     remove_folder(folder);
+}
+
+static void compare_files(const char *platform, const char *build, bool host)
+{
+    compare_words(platform, build, host, NULL);
 }
 
 MACHINE_TEST(files, in_memory)
@@ -62,6 +67,14 @@ MACHINE_TEST(files, bad_pointers)
 {
     compare_files(platform, "pointers", false);
     compare_files(platform, "pointers-musl-pie", false);
+}
+
+/* Shared mappings of files in memory; of files of the host those that only read. */
+MACHINE_TEST(files, shared_mappings)
+{
+    compare_files(platform, "shared", false);
+    compare_files(platform, "shared-musl-pie", false);
+    compare_words(platform, "shared", true, "host");
 }
 
 /* Named pipes, files without a name, seals, confined paths, splice and its kin. */

@@ -171,18 +171,12 @@ static long good_by_kind(unsigned kind, unsigned index)
     case LINUX_ARGUMENT_VECTOR:
         *(struct iovec *)room = (struct iovec){scratch + PAGE, 4};
         return (long)room;
-    case LINUX_ARGUMENT_BUFFER_IN:
-    case LINUX_ARGUMENT_BUFFER_OUT:
-    case LINUX_ARGUMENT_POINTER:
-    case LINUX_ARGUMENT_SIGNAL_SET:
-    case LINUX_ARGUMENT_TIMESPEC:
-        return (long)room;
     case LINUX_ARGUMENT_ADDRESS:
         return (long)scratch;
     case LINUX_ARGUMENT_SIZE:
         return 8;
     default:
-        return 0;
+        return linux_argument_is_pointer(kind) ? (long)room : 0;
     }
 }
 
@@ -229,14 +223,6 @@ static long good(const struct call *call, unsigned index)
 }
 
 /* --- What is bad ------------------------------------------------------------------------------ */
-
-static bool is_pointer(unsigned kind)
-{
-    return kind == LINUX_ARGUMENT_PATH || kind == LINUX_ARGUMENT_STRING ||
-           kind == LINUX_ARGUMENT_BUFFER_IN || kind == LINUX_ARGUMENT_BUFFER_OUT ||
-           kind == LINUX_ARGUMENT_VECTOR || kind == LINUX_ARGUMENT_POINTER ||
-           kind == LINUX_ARGUMENT_SIGNAL_SET || kind == LINUX_ARGUMENT_TIMESPEC;
-}
 
 enum bad { BAD_NULL, BAD_LOW, BAD_HOLE, BAD_EDGE, BAD_KERNEL, BAD_FORM, BAD_READ_ONLY, BAD_INSIDE };
 static const char *const bad_names[] = {"NULL",   "low",  "hole",      "edge",
@@ -393,7 +379,7 @@ int main(int argc, char **argv)
     prepare();
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
         for (unsigned k = 0; k < ARGUMENTS && calls[i].kinds[k] && !is_left_out(&calls[i]); k++) {
-            if (!is_pointer(calls[i].kinds[k]))
+            if (!linux_argument_is_pointer(calls[i].kinds[k]))
                 continue;
             tried++;
             if (!try_argument(&calls[i], k)) {
