@@ -131,6 +131,7 @@ $(BUILD)/flags/%: FORCE
 
 include tests/make/library.mk
 include tests/make/apps.mk
+include tests/make/runtimes.mk
 include tests/make/unit.mk
 include tests/make/check.mk
 include tests/make/bench.mk
@@ -169,6 +170,6 @@ help:
 	@echo 'Variables: V=1 shows commands, BUILD=folder, PREFIX=folder, DESTDIR=folder,'
 	@echo '           SETUP=no installs nothing'
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/sources -o -path $(BUILD)/rayon -o -path $(BUILD)/go \) -prune -o -name '*.d' -print 2>/dev/null)
 FORCE:
 .PHONY: all install uninstall clean help FORCE

@@ -175,6 +175,10 @@ int program_start(void)
         log_error("program: no memory for the file system's first nodes");
         return error;
     }
+    error = program_file_init(image, size, instance.handover->program_path);
+    if (error != 0)
+        log_warn("the program cannot lie at '%s' (error %d): only /proc/self/exe leads to it",
+                 instance.handover->program_path, error);
     error = file_table_init();
     if (error != 0) {
         log_error("program: no memory for its file descriptors");

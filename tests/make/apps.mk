@@ -8,7 +8,7 @@
 #
 # The tests' programs are made by the same rules (program_rules DIRECTORY,OUTPUT).
 
-PROGRAM_CFLAGS := -std=gnu11 -g -O2 -fno-omit-frame-pointer -Wall -Wextra -Werror -D_GNU_SOURCE -Iabi/include
+PROGRAM_CFLAGS := -std=gnu11 -g -O2 -fno-omit-frame-pointer -Wall -Wextra -Werror -D_GNU_SOURCE -Iabi/include -I.
 PROGRAM_LIBS := $(LIBATOLL) -pthread -lm
 MUSL := /usr/lib/x86_64-linux-musl
 # musl-gcc's specs know no static PIE: linked here by hand, from musl's own start files.
