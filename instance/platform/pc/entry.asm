@@ -55,7 +55,7 @@ pc_syscall_entry:
     call patch_site                     ; from the next time on it comes the other way
     mov rdi, rsp
     call syscall_dispatch
-pc_syscall_leave:
+.leave:
     cli
     mov rdi, rsp
     call trap_return_to_program           ; signals, rescheduling; interrupts still off
@@ -94,7 +94,7 @@ pc_patched_entry:
     mov rdi, rsp
     xor ebp, ebp
     call syscall_dispatch
-    jmp pc_syscall_leave
+    jmp pc_syscall_entry.leave
 .flags:
     push 0x202                          ; as SYSCALL has the kernel start: interrupts alone
     popfq
