@@ -169,10 +169,10 @@ struct shm_port {
 _Static_assert(sizeof(struct shm_port) == 2 * SHM_LINE, "layout of a port");
 
 /* The entry of a pair of a peer with itself has no ring. Its `credit` is the peer's news: it grows
- * after anything that others' kernels may have to look at (a control message to any of them, the own
- * end), before they are rung, so that who is rung looks only at those in whom it has changed. It
- * stands there, and not at the section's start, because sections are large powers of two apart: the
- * same cache set for all of them. */
+ * after anything that others' kernels may have to look at (a control message to any of them, the
+ * own end), before they are rung, so that who is rung looks only at those in whom it has changed.
+ * It stands there, and not at the section's start, because sections are large powers of two apart:
+ * the same cache set for all of them. */
 #define SHM_PORT_NEWS credit
 
 /* At the start of every section (section 0's lies at header.section0_offset). */
