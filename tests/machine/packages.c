@@ -153,8 +153,8 @@ MACHINE_TEST(sqlite, in_memory)
     sqlite(platform, "memory", "normal", PLACE_NONE);
 }
 
-/* The write-ahead log's index is a file mapped shared, unless one process alone has the database.
- */
+/* The write-ahead log's index is in memory when one process alone has the database, otherwise it is
+ * a file that is mapped shared. */
 static void all_journals(const char *platform, enum place place)
 {
     sqlite(platform, "delete", "normal", place);
@@ -165,6 +165,7 @@ static void all_journals(const char *platform, enum place place)
 MACHINE_TEST(sqlite, on_tmp)
 {
     all_journals(platform, PLACE_MEMORY);
+    sqlite(platform, "wal", "normal", PLACE_MEMORY);
 }
 
 MACHINE_TEST(sqlite, on_the_host)
