@@ -125,7 +125,8 @@ $(SQLITE): $(SOURCES)/sqlite3/.done
 	@echo "  CC      $@"
 	$(Q)cd $(<D)/source && { ./configure --disable-tcl --disable-readline --disable-load-extension && \
 	    $(MAKE) MAKEFLAGS= sqlite3.c shell.c; } >../log.make 2>&1 || { tail -n 20 ../log.make; exit 1; }
-	$(Q)cd $(<D)/source && $(CC) -O2 -g $(SQLITE_OPTIONS) -static -o $(abspath $@) shell.c sqlite3.c -lm -pthread
+	$(Q)cd $(<D)/source && $(CC) -O2 -g $(SQLITE_OPTIONS) -static -Wl,--no-warnings \
+	    -o $(abspath $@) shell.c sqlite3.c -lm -pthread
 
 RUNTIME_PROGRAMS := $(CXX_PROGRAMS) $(FORTRAN_PROGRAMS) $(OPENMP_C) $(OPENMP_CXX) $(OPENMP_FORTRAN) \
         $(GO_PROGRAMS) $(RUST_PROGRAMS) $(RAYON) $(LUA) $(SQLITE)
