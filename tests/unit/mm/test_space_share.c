@@ -204,7 +204,7 @@ Test(space_share, the_break)
     cr_expect_eq(word, 2);
 }
 
-Test(space_share, the_partition_is_full, .timeout = 10)
+Test(space_share, the_partition_is_full, .timeout = 60)
 {
     struct told told;
     begin(4 * MIB);
