@@ -310,17 +310,14 @@ int pipe_create(uint32_t flags, struct file **reader, struct file **writer)
     pipe->reader_opens = pipe->writer_opens = 1;
     *reader = pipe_end(pipe, flags | O_RDONLY);
     *writer = pipe_end(pipe, flags | O_WRONLY);
-    int error = *reader != NULL && *writer != NULL ? 0 : -ENOMEM;
-    if (error != 0) {
-        if (*reader != NULL)
-            pipe_put(pipe);
-        if (*writer != NULL)
-            pipe_put(pipe);
+    if (*reader == NULL || *writer == NULL) {
         kfree(*reader);
         kfree(*writer);
+        kfree(pipe); /* nobody else has it yet */
+        return -ENOMEM;
     }
     pipe_put(pipe); /* the ends have it now */
-    return error;
+    return 0;
 }
 
 /* Locked. Waits until the other end has been opened once more: 0 or -ERESTARTSYS. */
