@@ -33,7 +33,7 @@ static void compare_words(const char *platform, const char *build, bool host, co
     struct command command = atoll_run(platform);
     snprintf(mount, sizeof(mount), "%s:/data:rw", folder);
     command_add(&command, "--quiet", "-c", "2", "--mount", mount, program_path(build),
-                host ? "/data" : "/var/tmp", NULL);
+                host ? "/data" : "/var/tmp", word, NULL);
     struct outcome outcome = run_expecting(&command, native.status);
     expect_bytes(build, outcome.out, outcome.out_length, native.out, native.out_length);
     if (host) {
