@@ -19,6 +19,8 @@ include tests/make/setup.mk
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wundef \
         -Wpointer-arith -Wwrite-strings -Wvla
 COMMON := -std=gnu11 -g -O2 -I. $(WARN) -MMD -MP
+# Where <mpi.h> is: adds to COMMON, so it stands before what is made of it.
+include tests/make/mpi-header.mk
 # Freestanding, no vector registers (they are the program's), frame pointers for backtraces.
 FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-omit-frame-pointer \
         -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none \
