@@ -8,6 +8,7 @@
 #include "abi/mpi/datatype.h"
 #include "abi/mpi/errhandler.h"
 #include "abi/mpi/group.h"
+#include "abi/mpi/handle.h"
 #include "abi/mpi/info.h"
 #include "abi/mpi/match.h"
 #include "abi/mpi/profile.h"
@@ -35,6 +36,7 @@ struct mpi {
     bool sleeping;          /* one thread sleeps in the kernel for all */
     uint32_t sleepers;      /* threads that sleep on `event` */
     struct matcher matcher;
+    struct request *schedules; /* collectives under way, linked by `next` */
     struct comm *world, *self;
 };
 extern struct mpi mpi;
@@ -174,6 +176,11 @@ struct request *request_named(uint64_t id);
 /* Moves everything on that can be moved; true if something was. */
 bool engine_poll(void);
 
+/* For calls that look without waiting. */
+void engine_step(void);
+/* Something has happened that another thread may wait for. */
+void engine_event(void);
+
 struct waiter {
     uint32_t idle;
     uint64_t since; /* ticks; 0: not yet looked at the clock */
@@ -208,11 +215,26 @@ void receive_begin(struct request *request, const struct datatype_stream *stream
                    const struct match_key *key);
 /* A message, new or held, meets this receive. */
 void receive_deliver(struct request *request, const struct arrival *arrival);
+/* Takes a receive back that has met no message yet; false: it has. */
+bool receive_cancel(struct request *request);
+
+/* Messages that came before their receives. */
+struct message;
+struct message *receive_find(const struct match_key *key); /* the first, which stays; or NULL */
+const struct arrival *message_arrival(const struct message *message);
+void message_take(struct message *message); /* out of the queue, for a matched probe */
+void message_deliver(struct message *message, struct request *request); /* frees it */
+
 /* For the engine. */
 void receive_arrived(const struct arrival *arrival);
 void receive_piece(struct peer *peer, const struct cell_piece *piece);
 void send_accepted(struct peer *peer, const struct cell_accept *accept);
 void send_finished(struct peer *peer, const struct cell_accept *accept);
+
+/* Moves collectives on (schedule.c). */
+bool schedule_advance(void);
+/* A buffered send is over (buffered.c). */
+void buffer_give(struct request *request);
 
 /* --- Two forms of many calls ---------------------------------------------------------------------- */
 
