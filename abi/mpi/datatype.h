@@ -31,6 +31,9 @@ enum basic_class {
     BASIC_PAIR,    /* a value and its index, for MPI_MINLOC and MPI_MAXLOC */
 };
 
+/* What Fortran calls COMPLEX(16): gcc has no other name for it. */
+typedef _Complex float complex_quad __attribute__((mode(TC)));
+
 struct datatype_parts;
 struct datatype_envelope;
 
@@ -54,7 +57,8 @@ struct datatype {
     struct datatype_parts *parts;       /* NULL for basic types */
     struct datatype_envelope *envelope; /* NULL for named types */
     struct attributes attributes;
-    char *name; /* NULL: none */
+    const char *standard_name; /* of a predefined type */
+    char *name;                /* set by the program; NULL: none */
 };
 
 /* Predefined types by the low bits of their handle, complete before main (static data). */
