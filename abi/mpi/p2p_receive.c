@@ -15,7 +15,8 @@ static inline __attribute__((always_inline)) int64_t receive_at_once(const struc
                  !wanted->stream.type->contiguous))
         return -1;
     if (UNLIKELY((mpi.matcher.posted[0] | mpi.matcher.posted[1] | mpi.matcher.posted[2] |
-                  mpi.matcher.posted[3]) != 0))
+                  mpi.matcher.posted[3] | transport.queued) != 0 ||
+                 mpi.schedules != NULL || transport.crowded))
         return -1;
     const struct cell *cell;
     uint64_t head;

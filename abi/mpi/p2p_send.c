@@ -10,7 +10,7 @@ static inline __attribute__((always_inline)) bool send_at_once(const struct desc
     struct peer *peer = message->peer;
     const struct datatype_stream *stream = &message->stream;
     if (UNLIKELY(stream->bytes > RING_INLINE || !stream->type->contiguous || mpi.threads ||
-                 peer->queue != NULL || peer->head == peer->limit))
+                 peer->queue != NULL || !transport_room(peer)))
         return false;
     struct cell *cell = transport_cell(peer);
     if (LIKELY(stream->bytes == 8)) {
