@@ -35,9 +35,9 @@ static int barrier_make(struct schedule **made, const char *function, MPI_Comm h
     return MPI_SUCCESS;
 }
 
-#define BARRIER(Count, More) (MPI_Comm comm More)
-#define BARRIER_ARGUMENTS , comm
-COLLECTIVE_ONE(, Barrier, Ibarrier, BARRIER, int, BARRIER_ARGUMENTS, barrier_make)
+#define BARRIER(Count, ...) (MPI_Comm comm __VA_ARGS__)
+#define BARRIER_CALL(Schedule, Function) barrier_make(Schedule, Function, comm)
+COLLECTIVE_ONE(, Barrier, Ibarrier, BARRIER, int, BARRIER_CALL)
 
 /* A binomial tree. */
 void bcast_build(struct schedule *schedule, struct comm *comm, struct datatype_stream stream,
@@ -81,7 +81,8 @@ static int bcast_make(struct schedule **made, const char *function, void *buffer
     return MPI_SUCCESS;
 }
 
-#define BCAST(Count, More)                                                                         \
-    (void *buffer, Count count, MPI_Datatype type, int root, MPI_Comm comm More)
-#define BCAST_ARGUMENTS , buffer, count, type, root, comm
-COLLECTIVE(Bcast, Ibcast, BCAST, BCAST_ARGUMENTS, bcast_make)
+#define BCAST(Count, ...)                                                                          \
+    (void *buffer, Count count, MPI_Datatype type, int root, MPI_Comm comm __VA_ARGS__)
+#define BCAST_CALL(Schedule, Function)                                                             \
+    bcast_make(Schedule, Function, buffer, count, type, root, comm)
+COLLECTIVE(Bcast, Ibcast, BCAST, BCAST_CALL)

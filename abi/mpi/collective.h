@@ -12,29 +12,27 @@ int collective_wait(struct schedule *schedule, const char *function);
 int collective_begin(struct schedule *schedule, MPI_Request *handle);
 int collective_keep(struct schedule *schedule, MPI_Request *handle);
 
-/* Parameters(Count, More) is the parenthesised list of parameters with More at its end, Arguments
- * the list of arguments for Make, beginning with a comma unless it is empty. */
-#define COLLECTIVE_FORM(Name, Text, Parameters, Count, More, Arguments, Make, End)                 \
+/* Parameters(Count, ...) is the parenthesised list of parameters with the variable ones at its end;
+ * Call(schedule, function) calls what makes the schedule. */
+#define COLLECTIVE_FORM(Name, Text, Parameters, Count, Call, End, ...)                             \
     MPI_PROFILED(Name)                                                                             \
-    int PMPI_##Name Parameters(Count, More)                                                        \
+    int PMPI_##Name Parameters(Count, __VA_ARGS__)                                                 \
     {                                                                                              \
         struct schedule *schedule_;                                                                \
-        int error_ = Make(&schedule_, Text Arguments);                                             \
+        int error_ = Call(&schedule_, Text);                                                       \
         return error_ != MPI_SUCCESS ? error_ : End;                                               \
     }
-#define COLLECTIVE_ONE(Suffix, Name, Iname, Parameters, Count, Arguments, Make)                    \
-    COLLECTIVE_FORM(Name##Suffix, "MPI_" #Name, Parameters, Count, COLLECTIVE_NONE, Arguments,     \
-                    Make, collective_wait(schedule_, "MPI_" #Name))                                \
-    COLLECTIVE_FORM(Iname##Suffix, "MPI_" #Iname, Parameters, Count, COLLECTIVE_REQUEST,           \
-                    Arguments, Make, collective_begin(schedule_, request))                         \
-    COLLECTIVE_FORM(Name##_init##Suffix, "MPI_" #Name "_init", Parameters, Count, COLLECTIVE_INIT, \
-                    Arguments, Make, ((void)info, collective_keep(schedule_, request)))
-#define COLLECTIVE_NONE
-#define COLLECTIVE_REQUEST , MPI_Request *request
-#define COLLECTIVE_INIT , MPI_Info info, MPI_Request *request
-#define COLLECTIVE(Name, Iname, Parameters, Arguments, Make)                                       \
-    COLLECTIVE_ONE(, Name, Iname, Parameters, int, Arguments, Make)                                \
-    COLLECTIVE_ONE(_c, Name, Iname, Parameters, MPI_Count, Arguments, Make)
+#define COLLECTIVE_ONE(Suffix, Name, Iname, Parameters, Count, Call)                               \
+    COLLECTIVE_FORM(Name##Suffix, "MPI_" #Name, Parameters, Count, Call,                           \
+                    collective_wait(schedule_, "MPI_" #Name), )                                    \
+    COLLECTIVE_FORM(Iname##Suffix, "MPI_" #Iname, Parameters, Count, Call,                         \
+                    collective_begin(schedule_, request), , MPI_Request *request)                  \
+    COLLECTIVE_FORM(Name##_init##Suffix, "MPI_" #Name "_init", Parameters, Count, Call,            \
+                    ((void)info, collective_keep(schedule_, request)), , MPI_Info info,            \
+                    MPI_Request *request)
+#define COLLECTIVE(Name, Iname, Parameters, Call)                                                  \
+    COLLECTIVE_ONE(, Name, Iname, Parameters, int, Call)                                           \
+    COLLECTIVE_ONE(_c, Name, Iname, Parameters, MPI_Count, Call)
 
 /* Checks; each raises what is wrong. NULL communicator: none. */
 struct comm *collective_comm(MPI_Comm handle, const char *function, int *error);
