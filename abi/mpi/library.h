@@ -128,7 +128,7 @@ struct request {
     bool forgotten;    /* no handle any more: freed when it is complete */
     bool waits;        /* a receive in the queue of posted ones */
     bool cancelled;
-    bool partitioned;
+    bool startable;    /* a persistent one that is not for MPI_PROC_NULL */
     struct comm *comm; /* retained while the request lives */
     struct peer *peer; /* of a send; of a receive once matched */
     struct datatype_stream stream;
@@ -143,9 +143,6 @@ struct request {
     union {
         struct schedule *schedule;
         struct generalized *generalized;
-        struct { /* of a persistent one: what to start */
-            int rank, tag;
-        } start;
     };
     uint64_t buffered; /* bytes of the attached buffer in use by it */
     struct request *next;
@@ -224,6 +221,9 @@ struct message *receive_find(const struct match_key *key); /* the first, which s
 const struct arrival *message_arrival(const struct message *message);
 void message_take(struct message *message); /* out of the queue, for a matched probe */
 void message_deliver(struct message *message, struct request *request); /* frees it */
+/* The communicator that a matched probe was called with. */
+void message_set_comm(struct message *message, struct comm *comm);
+struct comm *message_comm(const struct message *message);
 
 /* For the engine. */
 void receive_arrived(const struct arrival *arrival);

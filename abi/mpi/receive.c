@@ -8,7 +8,8 @@ struct message {
     struct object object;
     struct waiting waiting;
     struct arrival arrival;
-    uint8_t bytes[]; /* of one that has its data: they were copied here */
+    struct comm *comm; /* of a matched probe */
+    uint8_t bytes[];   /* of one that has its data: they were copied here */
 };
 
 static struct request *request_of_posted(struct posted *posted)
@@ -82,6 +83,7 @@ static void hold(const struct arrival *arrival)
                 arrival->peer->rank);
     object_begin(&message->object, OBJECT_MESSAGE);
     message->arrival = *arrival;
+    message->comm = NULL;
     message->waiting.key = arrival->key;
     if (arrival->data != NULL) {
         memcpy(message->bytes, arrival->data, bytes);
@@ -116,6 +118,16 @@ const struct arrival *message_arrival(const struct message *message)
 void message_take(struct message *message)
 {
     match_unhold(&mpi.matcher, &message->waiting);
+}
+
+void message_set_comm(struct message *message, struct comm *comm)
+{
+    message->comm = comm;
+}
+
+struct comm *message_comm(const struct message *message)
+{
+    return message->comm;
 }
 
 void message_deliver(struct message *message, struct request *request)
