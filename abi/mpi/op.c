@@ -111,7 +111,7 @@ static int column_of_pair(const struct datatype *type)
 /* Two formats have 16 bytes: the processor's own of 80 bits, and Fortran's of 128. */
 static bool is_quad(const struct datatype *type)
 {
-    return type->handle == MPI_REAL16 || type->handle == MPI_COMPLEX32;
+    return type->unit->handle == MPI_REAL16 || type->unit->handle == MPI_COMPLEX32;
 }
 
 /* The column of a predefined type, or OP_COLUMNS. */
@@ -145,7 +145,8 @@ static int column_of(const struct datatype *type)
 static bool is_fortran_integer(const struct datatype *type)
 {
     return type->class == BASIC_SIGNED &&
-           (type->handle == MPI_INTEGER || (uintptr_t)type->handle >= (uintptr_t)MPI_LOGICAL1);
+           (type->unit->handle == MPI_INTEGER ||
+            (uintptr_t)type->unit->handle >= (uintptr_t)MPI_LOGICAL1);
 }
 
 op_kernel *op_find_kernel(const struct op *op, const struct datatype *type)
