@@ -38,7 +38,7 @@ static void library_start(int level)
     mpi.threads = level == MPI_THREAD_MULTIPLE;
     mpi.world = world_create(CONTEXT_WORLD, (int)transport.size, NULL, MPI_COMM_WORLD,
                              "MPI_COMM_WORLD");
-    mpi.self = world_create(CONTEXT_SELF, 1, &self, MPI_COMM_SELF, "MPI_COMM_SELF");
+    mpi.self = world_create(CONTEXT_SELF(self), 1, &self, MPI_COMM_SELF, "MPI_COMM_SELF");
     errhandler_set_self(&mpi.self->errhandler);
     attribute_predefined = (struct attribute_predefined){
         .tag_ub = TAG_MAX,
