@@ -17,9 +17,8 @@ struct range {
 };
 
 struct bounds {
-    struct range marked;  /* from types whose bounds were set: they alone count if there are any */
-    struct range natural; /* from all others */
-    struct range data;
+    struct range marked; /* from types whose bounds were set: they alone count if there are any */
+    struct range data;   /* otherwise the data itself */
     int64_t size, elements;
     int alignment;
     bool overflow;
@@ -50,8 +49,6 @@ static void bounds_add_one(struct bounds *bounds, int64_t at, const struct datat
     }
     if (type->has_lb)
         range_add(&bounds->marked, low, high);
-    else if (type->elements > 0)
-        range_add(&bounds->natural, low, high);
     if (type->size > 0)
         range_add(&bounds->data, true_low, true_high);
 }
@@ -90,7 +87,7 @@ static void bounds_add(struct bounds *bounds, int64_t at, int64_t length, int64_
  * alignment, unless the program has set bounds. */
 static bool bounds_finish(struct bounds *bounds, struct datatype *type)
 {
-    const struct range *range = bounds->marked.any ? &bounds->marked : &bounds->natural;
+    const struct range *range = bounds->marked.any ? &bounds->marked : &bounds->data;
 
     if (bounds->overflow)
         return false;
