@@ -62,7 +62,7 @@ PROXY_O := $(call objects,host,$(PROXY_C))
 ATOLL := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf \
          $(BUILD)/atoll-kernel-hosted.elf
 
-all: $(ATOLL) apps library
+all: $(ATOLL) apps library mpi
 
 # --- Kernel, loader, command -----------------------------------------------------------------------
 $(BUILD)/kernel/%.c.o: %.c $(BUILD)/flags/kernel | tools
@@ -122,6 +122,7 @@ $(BUILD)/flags/%: FORCE
 .PRECIOUS: $(BUILD)/flags/%
 
 include tests/make/library.mk
+include tests/make/mpi.mk
 include tests/make/apps.mk
 include tests/make/unit.mk
 include tests/make/check.mk
