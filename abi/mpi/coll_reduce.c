@@ -87,9 +87,9 @@ static int reduce_make(struct schedule **made, const char *function, const void 
     struct datatype_stream to = datatype_stream(in, count, type);
     if (comm->is_inter) {
         if (role == ROLE_ROOT)
-            schedule_copy(schedule, to,
-                          datatype_stream(remote_reduce(schedule, comm, count, type, op), count,
-                                          type));
+            schedule_copy(
+                schedule, to,
+                datatype_stream(remote_reduce(schedule, comm, count, type, op), count, type));
         else if (role == ROLE_OTHER)
             schedule_send(schedule, datatype_stream(out, count, type), root);
         return MPI_SUCCESS;
@@ -124,8 +124,7 @@ static void inter_exchange(struct schedule *schedule, struct comm *comm, const v
     for (int i = 0; i < comm->targets; i++)
         schedule_send(schedule, datatype_stream(out, count, type), i);
     void *result = remote_reduce(schedule, comm, count, type, op);
-    schedule_copy(schedule, datatype_stream(in, count, type),
-                  datatype_stream(result, count, type));
+    schedule_copy(schedule, datatype_stream(in, count, type), datatype_stream(result, count, type));
 }
 
 /* Recursive doubling, for a power of two of ranks: in each round neighbouring blocks of ranks
@@ -134,8 +133,7 @@ static void doubling(struct schedule *schedule, struct comm *comm, const void *o
                      int64_t count, const struct datatype *type, struct op *op)
 {
     char *have = schedule_buffer(schedule, type, count);
-    schedule_copy(schedule, datatype_stream(have, count, type),
-                  datatype_stream(own, count, type));
+    schedule_copy(schedule, datatype_stream(have, count, type), datatype_stream(own, count, type));
     for (int mask = 1; mask < comm->size; mask *= 2) {
         int partner = comm->rank ^ mask;
         char *other = schedule_buffer(schedule, type, count);
@@ -183,7 +181,8 @@ static int allreduce_make(struct schedule **made, const char *function, const vo
 }
 
 #define ALLREDUCE(Count, ...)                                                                      \
-    (const void *out, void *in, Count count, MPI_Datatype type, MPI_Op op, MPI_Comm comm __VA_ARGS__)
+    (const void *out, void *in, Count count, MPI_Datatype type, MPI_Op op,                         \
+     MPI_Comm comm __VA_ARGS__)
 #define ALLREDUCE_CALL(Schedule, Function)                                                         \
     allreduce_make(Schedule, Function, out, in, count, type, op, comm)
 COLLECTIVE(Allreduce, Iallreduce, ALLREDUCE, ALLREDUCE_CALL)
