@@ -33,8 +33,7 @@ int buffered_begin(const struct described *message, const char *function)
             return comm_error(message->comm, MPI_ERR_BUFFER, function,
                               "the attached buffer has no room for %lld bytes and "
                               "MPI_BSEND_OVERHEAD; %lld of %lld are in use",
-                              (long long)bytes, (long long)attached.used,
-                              (long long)attached.size);
+                              (long long)bytes, (long long)attached.used, (long long)attached.size);
         }
     }
     struct request *request = request_new(REQUEST_SEND, message->comm);

@@ -7,8 +7,7 @@ void check_running(const char *function)
                 atomic_load(&mpi.phase) == MPI_AFTER ? "after MPI_Finalize" : "before MPI_Init");
 }
 
-static int check_envelope(struct comm *comm, bool receives, int rank, int tag,
-                          const char *function)
+static int check_envelope(struct comm *comm, bool receives, int rank, int tag, const char *function)
 {
     if (tag < 0 && !(receives && tag == MPI_ANY_TAG))
         return comm_error(comm, MPI_ERR_TAG, function, "the tag is %d; 0 to %d%s would be right",
@@ -43,8 +42,7 @@ int describe_again(struct described *message, bool receives, int64_t count, MPI_
         return error;
     switch (datatype_check(datatype_of(type), count)) {
     case MPI_ERR_TYPE:
-        return comm_error(comm, MPI_ERR_TYPE, function,
-                          "the datatype is %s",
+        return comm_error(comm, MPI_ERR_TYPE, function, "the datatype is %s",
                           datatype_of(type) == NULL ? "none, or freed" : "not committed");
     case MPI_ERR_COUNT:
         return comm_error(comm, MPI_ERR_COUNT, function, "the count is %lld, less than 0",

@@ -29,9 +29,8 @@ static struct datatype_stream block(const struct blocks *blocks, int i)
     const struct datatype *type = datatype_of(block_type(blocks, i));
     int64_t count = block_count(blocks, i);
     int64_t place = blocks->places.array != NULL ? number_at(blocks->places, i) : i * count;
-    return datatype_stream((const char *)blocks->buffer +
-                               (blocks->bytes ? place : place * type->extent),
-                           count, type);
+    return datatype_stream(
+        (const char *)blocks->buffer + (blocks->bytes ? place : place * type->extent), count, type);
 }
 
 static int check_blocks(struct comm *comm, const struct blocks *blocks, int ranks,

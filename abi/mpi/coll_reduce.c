@@ -31,8 +31,8 @@ static void *tree_reduce(struct schedule *schedule, struct comm *comm, const voi
 }
 
 /* Contributions of all ranks that the communicator sends to, this rank's `own` in its place
- * unless it is an inter-communicator: received side by side, as a wait for one would also wait for this rank's own
- * sends, and then combined in the ranks' order. */
+ * unless it is an inter-communicator: received side by side, as a wait for one would also wait for
+ * this rank's own sends, and then combined in the ranks' order. */
 static void *direct_reduce(struct schedule *schedule, struct comm *comm, const void *own,
                            int64_t count, const struct datatype *type, struct op *op)
 {
@@ -92,9 +92,9 @@ static int reduce_make(struct schedule **made, const char *function, const void 
     struct datatype_stream to = datatype_stream(in, count, type);
     if (comm->is_inter) {
         if (role == ROLE_ROOT)
-            schedule_copy(schedule, to,
-                          datatype_stream(direct_reduce(schedule, comm, NULL, count, type, op), count,
-                                          type));
+            schedule_copy(
+                schedule, to,
+                datatype_stream(direct_reduce(schedule, comm, NULL, count, type, op), count, type));
         else if (role == ROLE_OTHER)
             schedule_send(schedule, datatype_stream(out, count, type), root);
         return MPI_SUCCESS;
@@ -129,8 +129,7 @@ static void inter_exchange(struct schedule *schedule, struct comm *comm, const v
     for (int i = 0; i < comm->targets; i++)
         schedule_send(schedule, datatype_stream(out, count, type), i);
     void *result = direct_reduce(schedule, comm, NULL, count, type, op);
-    schedule_copy(schedule, datatype_stream(in, count, type),
-                  datatype_stream(result, count, type));
+    schedule_copy(schedule, datatype_stream(in, count, type), datatype_stream(result, count, type));
 }
 
 /* Recursive doubling, for a power of two of ranks: in each round neighbouring blocks of ranks
@@ -139,8 +138,7 @@ static void doubling(struct schedule *schedule, struct comm *comm, const void *o
                      int64_t count, const struct datatype *type, struct op *op)
 {
     char *have = schedule_buffer(schedule, type, count);
-    schedule_copy(schedule, datatype_stream(have, count, type),
-                  datatype_stream(own, count, type));
+    schedule_copy(schedule, datatype_stream(have, count, type), datatype_stream(own, count, type));
     for (int mask = 1; mask < comm->size; mask *= 2) {
         int partner = comm->rank ^ mask;
         char *other = schedule_buffer(schedule, type, count);
@@ -188,7 +186,8 @@ static int allreduce_make(struct schedule **made, const char *function, const vo
 }
 
 #define ALLREDUCE(Count, ...)                                                                      \
-    (const void *out, void *in, Count count, MPI_Datatype type, MPI_Op op, MPI_Comm comm __VA_ARGS__)
+    (const void *out, void *in, Count count, MPI_Datatype type, MPI_Op op,                         \
+     MPI_Comm comm __VA_ARGS__)
 #define ALLREDUCE_CALL(Schedule, Function)                                                         \
     allreduce_make(Schedule, Function, out, in, count, type, op, comm)
 COLLECTIVE(Allreduce, Iallreduce, ALLREDUCE, ALLREDUCE_CALL)
@@ -243,8 +242,7 @@ static int reduce_scatter_make(struct schedule **made, const char *function, con
             schedule_send(schedule, stream_at(from, place, length, type), i);
         place += length;
     }
-    void *result =
-        direct_reduce(schedule, comm, from + before * type->extent, own, type, op);
+    void *result = direct_reduce(schedule, comm, from + before * type->extent, own, type, op);
     schedule_copy(schedule, to, datatype_stream(result, own, type));
     return MPI_SUCCESS;
 }

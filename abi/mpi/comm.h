@@ -14,17 +14,17 @@ struct comm *comm_create(uint32_t context, struct group *group, struct group *re
  */
 struct comm *comm_make(struct comm *via, struct group *group, struct group *remote, int tag);
 
-/* Context ids. A new one is given out by the leader of its ranks, and holds the leader's rank in the
- * job (16 bits) and a number that it does not use otherwise (15 bits): nobody else can give out the
- * same, and nothing has to be agreed upon. The lowest bit is set for collectives. */
+/* Context ids. A new one is given out by the leader of its ranks, and holds the leader's rank in
+ * the job (16 bits) and a number that it does not use otherwise (15 bits): nobody else can give out
+ * the same, and nothing has to be agreed upon. The lowest bit is set for collectives. */
 #define CONTEXT_WORLD 0u
 #define CONTEXT_SELF(Rank) ((uint32_t)(Rank) << 16 | 2u)
 /* A new one of this rank's. Dies when 32766 are in use. */
 uint32_t context_new(void);
 void context_release(uint32_t context);
 
-/* Kinds of negative tags in collective contexts, for calls that only some of the ranks take part in:
- * they are named by a tag of the program's. */
+/* Kinds of negative tags in collective contexts, for calls that only some of the ranks take part
+ * in: they are named by a tag of the program's. */
 enum call_tag { TAG_CREATE_GROUP, TAG_INTER_LEADERS, TAG_INTER_CONTEXT };
 static inline int call_tag(enum call_tag kind, int tag)
 {

@@ -40,8 +40,8 @@ static struct comm *inter_comm(MPI_Comm handle, const char *function, int *error
 {
     struct comm *comm = collective_comm(handle, function, error);
     if (comm != NULL && !comm->is_inter) {
-        *error = comm_error(comm, MPI_ERR_COMM, function,
-                            "the communicator is no inter-communicator");
+        *error =
+            comm_error(comm, MPI_ERR_COMM, function, "the communicator is no inter-communicator");
         return NULL;
     }
     return comm;

@@ -82,9 +82,9 @@ int PMPI_Intercomm_create(MPI_Comm local_handle, int local_leader, MPI_Comm brid
     }
     mpi_lock();
     /* Through MPI_COMM_WORLD's context, which both sides have. */
-    *made = comm_make(mpi.world, group_retain(local->group), remote,
-                      call_tag(TAG_INTER_CONTEXT, tag))
-                ->handle;
+    *made =
+        comm_make(mpi.world, group_retain(local->group), remote, call_tag(TAG_INTER_CONTEXT, tag))
+            ->handle;
     mpi_unlock();
     return MPI_SUCCESS;
 }
@@ -103,8 +103,8 @@ int PMPI_Intercomm_merge(MPI_Comm handle, int high, MPI_Comm *made)
     error = PMPI_Allreduce(&ours, &theirs, 1, MPI_INT, MPI_MAX, handle);
     if (error != MPI_SUCCESS)
         return error;
-    bool first = ours != theirs ? ours < theirs
-                                : comm->group->members[0] < comm->remote->members[0];
+    bool first =
+        ours != theirs ? ours < theirs : comm->group->members[0] < comm->remote->members[0];
     const struct group *low = first ? comm->group : comm->remote;
     const struct group *up = first ? comm->remote : comm->group;
     int *members = malloc(sizeof(int) * (size_t)(low->size + up->size));

@@ -7,7 +7,8 @@
 /* --- Dup ---------------------------------------------------------------------------------------
  */
 
-/* A duplicate, whose context has still to come, and for an inter-communicator its local one's too. */
+/* A duplicate, whose context has still to come, and for an inter-communicator its local one's too.
+ */
 struct duplicate {
     struct comm *made;
     uint32_t context, local;
@@ -46,8 +47,8 @@ static int duplicate_make(struct schedule **made, const char *function, MPI_Comm
     copy->errhandler = errhandler_retain(comm->errhandler);
     copy->topology = comm->topology != NULL ? topology_copy(comm->topology) : NULL;
     mpi_unlock();
-    error = attributes_copy(OBJECT_COMM, handle, &comm->attributes, copy->handle,
-                            &copy->attributes);
+    error =
+        attributes_copy(OBJECT_COMM, handle, &comm->attributes, copy->handle, &copy->attributes);
     if (error != MPI_SUCCESS) {
         mpi_lock();
         comm_release(copy);
@@ -156,7 +157,8 @@ static int create_inter(struct comm *comm, struct group *group, MPI_Comm *made)
     int error = PMPI_Allreduce(&size, &others, 1, MPI_INT, MPI_MAX, comm->handle);
     if (error != MPI_SUCCESS)
         return error;
-    int *out = malloc(sizeof(int) * (size_t)(size + 1)), *in = malloc(sizeof(int) * (size_t)(others + 1));
+    int *out = malloc(sizeof(int) * (size_t)(size + 1)),
+        *in = malloc(sizeof(int) * (size_t)(others + 1));
     struct group *remote = NULL;
     if (out != NULL && in != NULL) {
         memcpy(out, group->members, sizeof(int) * (size_t)size);
@@ -246,8 +248,7 @@ static int compare_choices(const void *left, const void *right)
 }
 
 /* The group of those who chose `color`, in the order of their keys; NULL without memory. */
-static struct group *chosen(struct choice *choices, int count, int color,
-                            const struct group *from)
+static struct group *chosen(struct choice *choices, int count, int color, const struct group *from)
 {
     int size = 0;
     int *members = malloc(sizeof(int) * (size_t)(count + 1));
@@ -274,8 +275,7 @@ static int split(struct comm *comm, int color, int key, MPI_Comm *made, const ch
     MPI_Comm local = comm->is_inter ? comm->local->handle : comm->handle;
     int error = PMPI_Allgather(&own, 3, MPI_INT, choices, 3, MPI_INT, local);
     if (error == MPI_SUCCESS && comm->is_inter)
-        error =
-            PMPI_Allgather(&own, 3, MPI_INT, choices + count, 3, MPI_INT, comm->handle);
+        error = PMPI_Allgather(&own, 3, MPI_INT, choices + count, 3, MPI_INT, comm->handle);
     if (error != MPI_SUCCESS) {
         free(choices);
         return error;

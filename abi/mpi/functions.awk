@@ -79,8 +79,8 @@ function argument(text, large,    parts, kind, name)
         return function_type(kind, large) name
     if (sub(/\[\]\*$/, "", kind))
         return value_type(kind, large) " " name "[]"
-    if (sub(/\[\]$/, "", kind))
-        return "const " value_type(kind, large) " " name "[]"
+    if (sub(/\[\]$/, "", kind)) # not "name[]": MPI_UNWEIGHTED and the like are no arrays
+        return "const " value_type(kind, large) " *" name
     if (sub(/\*$/, "", kind))
         return value_type(kind, large) " *" name
     if (sub(/@$/, "", kind))

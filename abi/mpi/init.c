@@ -36,8 +36,8 @@ static void library_start(int level)
     group_set_self(self);
     mpi.thread_level = level;
     mpi.threads = level == MPI_THREAD_MULTIPLE;
-    mpi.world = world_create(CONTEXT_WORLD, (int)transport.size, NULL, MPI_COMM_WORLD,
-                             "MPI_COMM_WORLD");
+    mpi.world =
+        world_create(CONTEXT_WORLD, (int)transport.size, NULL, MPI_COMM_WORLD, "MPI_COMM_WORLD");
     mpi.self = world_create(CONTEXT_SELF(self), 1, &self, MPI_COMM_SELF, "MPI_COMM_SELF");
     errhandler_set_self(&mpi.self->errhandler);
     attribute_predefined = (struct attribute_predefined){
@@ -72,7 +72,7 @@ static void library_end(void)
 
 static int start(int required, int *provided, const char *function)
 {
-    int level = required < MPI_THREAD_SINGLE    ? MPI_THREAD_SINGLE
+    int level = required < MPI_THREAD_SINGLE     ? MPI_THREAD_SINGLE
                 : required > MPI_THREAD_MULTIPLE ? MPI_THREAD_MULTIPLE
                                                  : required;
     lock_take(&life);

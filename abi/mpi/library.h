@@ -11,6 +11,7 @@
 #include "abi/mpi/handle.h"
 #include "abi/mpi/info.h"
 #include "abi/mpi/match.h"
+#include "abi/mpi/numbers.h"
 #include "abi/mpi/profile.h"
 #include "abi/mpi/status.h"
 #include "abi/mpi/topology.h"
@@ -26,11 +27,11 @@
 enum mpi_phase { MPI_BEFORE, MPI_RUNNING, MPI_AFTER };
 
 struct mpi {
-    _Atomic int phase;    /* enum mpi_phase: of MPI_Init and MPI_Finalize */
-    int sessions;         /* open ones; they keep the library up too */
-    bool up;              /* the transport is open */
-    int thread_level;     /* MPI_THREAD_... */
-    bool threads;         /* MPI_THREAD_MULTIPLE: the lock is needed */
+    _Atomic int phase; /* enum mpi_phase: of MPI_Init and MPI_Finalize */
+    int sessions;      /* open ones; they keep the library up too */
+    bool up;           /* the transport is open */
+    int thread_level;  /* MPI_THREAD_... */
+    bool threads;      /* MPI_THREAD_MULTIPLE: the lock is needed */
     struct lock lock;
     _Atomic uint32_t event; /* changes whenever something has happened: who sleeps looks again */
     bool sleeping;          /* one thread sleeps in the kernel for all */
@@ -119,14 +120,14 @@ struct request {
     struct object object;
     struct outgoing outgoing;
     struct posted posted;
-    uint8_t kind;      /* enum request_kind */
-    uint8_t mode;      /* enum send_mode */
-    bool complete;     /* nothing more will change, and buffers are the program's */
-    bool active;       /* of a persistent one: started and not yet waited for */
-    bool persistent;   /* MPI_X_init */
-    bool immortal;     /* shared, never freed */
-    bool forgotten;    /* no handle any more: freed when it is complete */
-    bool waits;        /* a receive in the queue of posted ones */
+    uint8_t kind;    /* enum request_kind */
+    uint8_t mode;    /* enum send_mode */
+    bool complete;   /* nothing more will change, and buffers are the program's */
+    bool active;     /* of a persistent one: started and not yet waited for */
+    bool persistent; /* MPI_X_init */
+    bool immortal;   /* shared, never freed */
+    bool forgotten;  /* no handle any more: freed when it is complete */
+    bool waits;      /* a receive in the queue of posted ones */
     bool cancelled;
     bool startable;    /* a persistent one that is not for MPI_PROC_NULL */
     struct comm *comm; /* retained while the request lives */
@@ -190,17 +191,18 @@ void engine_wait(struct waiter *waiter);
     for (struct waiter waiter_ = {0}; !(Condition); engine_wait(&waiter_))                         \
         ;
 
-/* --- Point to point inside the library (send.c, receive.c) ------------------------------------------
+/* --- Point to point inside the library (send.c, receive.c)
+ * ------------------------------------------
  */
 
 /* What has come from a peer. */
 struct arrival {
     struct peer *peer;
     struct match_key key;
-    int64_t length;       /* bytes */
-    const void *data;     /* NULL: an offer */
-    uint64_t sender;      /* offer: its request */
-    uint64_t address;     /* offer: where the bytes lie in the sender's memory; 0: not in one piece */
+    int64_t length;   /* bytes */
+    const void *data; /* NULL: an offer */
+    uint64_t sender;  /* offer: its request */
+    uint64_t address; /* offer: where the bytes lie in the sender's memory; 0: not in one piece */
     struct request *self; /* offer: of this rank's own send */
 };
 
@@ -235,35 +237,5 @@ void send_finished(struct peer *peer, const struct cell_accept *accept);
 bool schedule_advance(void);
 /* A buffered send is over (buffered.c). */
 void buffer_give(struct request *request);
-
-/* --- Two forms of many calls ---------------------------------------------------------------------- */
-
-/* Defines PMPI_Name with counts of int and PMPI_Name_c with MPI_Count: Parameters(Count) is the
- * list of parameters, and the body is the same. */
-#define WITH_COUNTS(Name, Parameters, ...)                                                         \
-    MPI_PROFILED(Name)                                                                             \
-    int PMPI_##Name Parameters(int) __VA_ARGS__                                                    \
-    MPI_PROFILED(Name##_c)                                                                         \
-    int PMPI_##Name##_c Parameters(MPI_Count) __VA_ARGS__
-
-/* An array of int, MPI_Count or MPI_Aint. */
-struct numbers {
-    const void *array;
-    bool large;
-};
-static inline struct numbers numbers_int(const int *array)
-{
-    return (struct numbers){array, false};
-}
-static inline struct numbers numbers_large(const int64_t *array)
-{
-    return (struct numbers){array, true};
-}
-#define NUMBERS(Array)                                                                             \
-    _Generic((Array), const int * : numbers_int, const int64_t * : numbers_large)(Array)
-static inline int64_t number_at(struct numbers numbers, int i)
-{
-    return numbers.large ? ((const int64_t *)numbers.array)[i] : ((const int *)numbers.array)[i];
-}
 
 #endif

@@ -18,8 +18,7 @@ static struct match_key key_in(const struct match_key *key, unsigned class)
 
 static bool key_equal(const struct match_key *one, const struct match_key *other)
 {
-    return one->tag == other->tag && one->source == other->source &&
-           one->context == other->context;
+    return one->tag == other->tag && one->source == other->source && one->context == other->context;
 }
 
 static unsigned hash(const struct match_key *key)
@@ -97,8 +96,7 @@ struct posted *match_message(struct matcher *matcher, const struct match_key *ke
         if (matcher->posted[class] == 0)
             continue;
         struct match_key wanted = key_in(key, class);
-        struct posted *receive =
-            first_posted(&matcher->posted_bins[class][hash(&wanted)], &wanted);
+        struct posted *receive = first_posted(&matcher->posted_bins[class][hash(&wanted)], &wanted);
         if (receive != NULL && (oldest == NULL || receive->stamp < oldest->stamp))
             oldest = receive;
     }

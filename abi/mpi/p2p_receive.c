@@ -92,8 +92,7 @@ static inline __attribute__((always_inline)) int receive_blocking(void *buffer, 
     (void *buffer, Count count, MPI_Datatype type, int from, int tag, MPI_Comm comm,               \
      MPI_Status *status)
 
-WITH_COUNTS(Recv, RECV,
-            { return receive_blocking(buffer, count, type, from, tag, comm, status); })
+WITH_COUNTS(Recv, RECV, { return receive_blocking(buffer, count, type, from, tag, comm, status); })
 
 /* --- Without waiting ---------------------------------------------------------------------------
  */
@@ -158,8 +157,8 @@ static int send_receive(const void *out_buffer, int64_t out_count, MPI_Datatype 
 {
     struct described out, in;
     if (!described_send(&out, out_buffer, out_count, out_type, to, out_tag, comm)) {
-        int error = describe_again(&out, false, out_count, out_type, to, out_tag, comm,
-                                   "MPI_Sendrecv");
+        int error =
+            describe_again(&out, false, out_count, out_type, to, out_tag, comm, "MPI_Sendrecv");
         if (error != MPI_SUCCESS)
             return error;
     }
@@ -174,7 +173,8 @@ static int send_receive(const void *out_buffer, int64_t out_count, MPI_Datatype 
 
 #define SENDRECV(Count)                                                                            \
     (const void *out, Count out_count, MPI_Datatype out_type, int to, int out_tag, void *in,       \
-     Count in_count, MPI_Datatype in_type, int from, int in_tag, MPI_Comm comm, MPI_Status *status)
+     Count in_count, MPI_Datatype in_type, int from, int in_tag, MPI_Comm comm,                    \
+     MPI_Status *status)
 
 WITH_COUNTS(Sendrecv, SENDRECV, {
     return send_receive(out, out_count, out_type, to, out_tag, in, in_count, in_type, from, in_tag,

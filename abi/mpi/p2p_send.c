@@ -63,8 +63,9 @@ static inline __attribute__((always_inline)) int send_blocking(const void *buffe
 #define SEND(Count)                                                                                \
     (const void *buffer, Count count, MPI_Datatype type, int to, int tag, MPI_Comm comm)
 
-WITH_COUNTS(Send, SEND,
-            { return send_blocking(buffer, count, type, to, tag, comm, SEND_STANDARD, "MPI_Send"); })
+WITH_COUNTS(Send, SEND, {
+    return send_blocking(buffer, count, type, to, tag, comm, SEND_STANDARD, "MPI_Send");
+})
 WITH_COUNTS(Ssend, SEND, {
     return send_blocking(buffer, count, type, to, tag, comm, SEND_SYNCHRONOUS, "MPI_Ssend");
 })

@@ -8,8 +8,8 @@ static void describe(const struct message *message, MPI_Status *status)
     status_set(status, arrival->key.source, arrival->key.tag, arrival->length);
 }
 
-/* Finds the first message that a receive would get: a moment's look, or until there is one. With the
- * lock. */
+/* Finds the first message that a receive would get: a moment's look, or until there is one. With
+ * the lock. */
 static struct message *find(const struct described *wanted, bool wait)
 {
     struct message *message = receive_find(&wanted->key);

@@ -29,8 +29,7 @@ static void complete(struct request *request)
 /* Asks the sender for the bytes, or tells it that none are wanted any more. */
 static void answer(struct request *request, const struct arrival *arrival, unsigned kind)
 {
-    struct cell_accept accept = {arrival->sender,
-                                 kind == CELL_ACCEPT ? request_name(request) : 0,
+    struct cell_accept accept = {arrival->sender, kind == CELL_ACCEPT ? request_name(request) : 0,
                                  (uint64_t)request->wanted};
     if (transport_control(arrival->peer, kind, &accept, sizeof(accept)) != 0)
         mpi_die(MPI_ERR_NO_MEM, "no memory to answer rank %u; --section SIZE makes room",

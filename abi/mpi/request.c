@@ -1,8 +1,8 @@
 /* Requests: where they come from and where they go, their names for peers, and the calls that wait
  * for them, test them, free and cancel them. */
+#include "abi/mpi/generalized.h"
 #include "abi/mpi/library.h"
 #include "abi/mpi/schedule.h"
-#include "abi/mpi/generalized.h"
 
 #include <stdlib.h>
 

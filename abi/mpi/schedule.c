@@ -90,8 +90,7 @@ static struct step *add(struct schedule *schedule, enum step_kind kind)
     if (schedule->count == schedule->room) {
         size_t room = schedule->room != 0 ? 2 * schedule->room : 16;
         struct step *steps = realloc(schedule->steps, room * sizeof(*steps));
-        struct request **under_way =
-            realloc(schedule->under_way, room * sizeof(struct request *));
+        struct request **under_way = realloc(schedule->under_way, room * sizeof(struct request *));
         if (under_way != NULL)
             schedule->under_way = under_way;
         if (steps == NULL || under_way == NULL)

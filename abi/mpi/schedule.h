@@ -3,8 +3,8 @@
  * side until a wait in the list; copies and reductions are done where they stand, so that whoever
  * needs what a receive brings puts a wait before. A persistent collective keeps its list.
  *
- * All are called with the lock. Ranks are those that the communicator sends to (of the remote group,
- * on an inter-communicator). Memory that runs out ends the job. */
+ * All are called with the lock. Ranks are those that the communicator sends to (of the remote
+ * group, on an inter-communicator). Memory that runs out ends the job. */
 #ifndef ABI_MPI_SCHEDULE_H
 #define ABI_MPI_SCHEDULE_H
 

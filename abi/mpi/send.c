@@ -28,8 +28,7 @@ static bool put_long(struct request *request, struct cell *cell)
     datatype_pack(&request->stream, 0, bytes, at);
     struct cell_arena arena = {(uint64_t)(at - peer->arena), (uint64_t)bytes};
     memcpy(cell->payload, &arena, sizeof(arena));
-    transport_publish(peer, cell, CELL_LONG, sizeof(arena),
-                      (unsigned)request->posted.key.source);
+    transport_publish(peer, cell, CELL_LONG, sizeof(arena), (unsigned)request->posted.key.source);
     return true;
 }
 

@@ -41,21 +41,21 @@ struct peer {
     uint32_t number; /* the machine's */
     uint64_t generation;
     bool self;
-    bool gone;                        /* it has ended without */
+    bool gone;                         /* it has ended without */
     struct atoll_channel *wake, *bell; /* channels to wake it, and to be woken by it; NULL: none */
 };
 
 struct transport {
     uint32_t rank, size;
-    struct peer *peers; /* [size] */
+    struct peer *peers;     /* [size] */
     struct peer **incoming; /* those that have a ring to this rank */
     uint32_t incoming_count;
     struct block *block;
-    struct atoll_port *port; /* for the channels that wake */
-    uint32_t queued;         /* peers whose queue is not empty */
+    struct atoll_port *port;       /* for the channels that wake */
+    uint32_t queued;               /* peers whose queue is not empty */
     struct atoll_call_wait *waits; /* [size + 1] for transport_sleep */
-    bool crowded;            /* ranks share host cores: polling takes time from others */
-    int failed;              /* rank of a peer that has ended before its time, or -1 */
+    bool crowded;                  /* ranks share host cores: polling takes time from others */
+    int failed;                    /* rank of a peer that has ended before its time, or -1 */
 };
 extern struct transport transport;
 

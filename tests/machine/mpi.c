@@ -1,5 +1,5 @@
-/* MPI jobs, as `atoll mpirun` starts them. The program checks itself (tests/machine/programs/mpi.c);
- * the tests look at its last line, and at how jobs end. */
+/* MPI jobs, as `atoll mpirun` starts them. The program checks itself
+ * (tests/machine/programs/mpi.c); the tests look at its last line, and at how jobs end. */
 #include "tests/machine/harness.h"
 
 #include <stdio.h>

@@ -145,8 +145,7 @@ static void random_traffic(int count)
             }
             MPI_Get_count(&status, MPI_BYTE, &got);
             CHECK(status.MPI_TAG == i, "tag %d, not %d", status.MPI_TAG, i);
-            uint64_t state =
-                (uint64_t)(round * 1000 + status.MPI_SOURCE * 64 + rank) * 7919 + 1;
+            uint64_t state = (uint64_t)(round * 1000 + status.MPI_SOURCE * 64 + rank) * 7919 + 1;
             size_t length = 0;
             uint64_t seed = 0;
             for (int j = 0; j <= i; j++) {
@@ -166,7 +165,8 @@ static void random_traffic(int count)
     free(in);
 }
 
-/* Thousands of messages wait before they are received, and thousands of receives before they come. */
+/* Thousands of messages wait before they are received, and thousands of receives before they come.
+ */
 static void long_queues(int count)
 {
     int other = rank ^ 1;
@@ -269,7 +269,8 @@ static void collectives_of(MPI_Comm comm, int count, int round)
     MPI_Comm_size(comm, &ranks);
     size_t all = (size_t)ranks * (size_t)count;
     int64_t *out = malloc((all + 1) * 16), *in = malloc((all + 1) * 16);
-    int *counts = malloc(sizeof(int) * (size_t)ranks), *places = malloc(sizeof(int) * (size_t)ranks);
+    int *counts = malloc(sizeof(int) * (size_t)ranks),
+        *places = malloc(sizeof(int) * (size_t)ranks);
     int root = round % ranks;
     for (int i = 0; i < count; i++)
         out[i] = part(me, i, round);
