@@ -144,8 +144,8 @@ static void add_rank(struct options *options, const struct part *part, char **wo
     if (crowded)
         config_add_environment(instance, config_format("ATOLL_JOB_CROWDED=1"));
     for (size_t i = 0; i < part->environment_count; i++)
-        config_add_environment(
-            instance, config_copy(part->environment[i], strlen(part->environment[i])));
+        config_add_environment(instance,
+                               config_copy(part->environment[i], strlen(part->environment[i])));
     for (size_t i = 0; i < part->mount_count; i++) {
         const char *why = config_add_mount(instance, part->mounts[i], NULL, nowhere);
         if (why)
@@ -161,8 +161,7 @@ static void add_rank(struct options *options, const struct part *part, char **wo
 static bool is_crowded(size_t cores)
 {
     cpu_set_t allowed;
-    return !sched_getaffinity(0, sizeof(allowed), &allowed) &&
-           cores > (size_t)CPU_COUNT(&allowed);
+    return !sched_getaffinity(0, sizeof(allowed), &allowed) && cores > (size_t)CPU_COUNT(&allowed);
 }
 
 static void free_strings(char **strings, size_t count)
@@ -178,7 +177,8 @@ int mpirun_read(struct options *options, int count, char **argv, struct config_r
     struct part *list = NULL;
     char ***words = NULL;
     *options = (struct options){
-        .run = {.log = MACHINE_LOG_ERROR, .qemu = "qemu-system-x86_64", .quiet = true, .job = true}};
+        .run = {
+            .log = MACHINE_LOG_ERROR, .qemu = "qemu-system-x86_64", .quiet = true, .job = true}};
     config_init(&options->machine);
     opterr = 0;
     for (int start = 0; start < count && !options->help;) {
@@ -217,24 +217,25 @@ int mpirun_read(struct options *options, int count, char **argv, struct config_r
 
 void mpirun_print_help(FILE *out)
 {
-    fputs("Usage:\n"
-          "  atoll mpirun [OPTION]... PROGRAM [ARG...] [ : [OPTION]... PROGRAM [ARG...] ]...\n"
-          "\n"
-          "Runs an MPI program, built with atoll-mpicc: each rank is an instance. Output is the\n"
-          "ranks' alone, standard input goes to rank 0. When a rank fails, or calls MPI_Abort, the\n"
-          "job is ended, with that rank's status.\n"
-          "\n"
-          "Options of a part, before its program:\n"
-          "  -n N, --np N    ranks (default: 1)\n"
-          "  -c CORES        cores of each rank (default: 1)\n"
-          "  -m MEMORY       of each rank, such as 256M (default: 64M)\n"
-          "  -e KEY=VALUE    an environment entry (-x too; -x KEY: as it is here)\n"
-          "  --mount HOST:GUEST[:rw]\n"
-          "                  shows the ranks the folder HOST at GUEST\n"
-          "\n"
-          "Options of the job:\n"
-          "  --platform P    pc, hosted or auto, as in atoll run\n"
-          "  --section SIZE  of each rank's shared memory (default: by the number of ranks)\n"
-          "  --timeout SEC   end the job after so many seconds, with status 124\n",
-          out);
+    fputs(
+        "Usage:\n"
+        "  atoll mpirun [OPTION]... PROGRAM [ARG...] [ : [OPTION]... PROGRAM [ARG...] ]...\n"
+        "\n"
+        "Runs an MPI program, built with atoll-mpicc: each rank is an instance. Output is the\n"
+        "ranks' alone, standard input goes to rank 0. When a rank fails, or calls MPI_Abort, the\n"
+        "job is ended, with that rank's status.\n"
+        "\n"
+        "Options of a part, before its program:\n"
+        "  -n N, --np N    ranks (default: 1)\n"
+        "  -c CORES        cores of each rank (default: 1)\n"
+        "  -m MEMORY       of each rank, such as 256M (default: 64M)\n"
+        "  -e KEY=VALUE    an environment entry (-x too; -x KEY: as it is here)\n"
+        "  --mount HOST:GUEST[:rw]\n"
+        "                  shows the ranks the folder HOST at GUEST\n"
+        "\n"
+        "Options of the job:\n"
+        "  --platform P    pc, hosted or auto, as in atoll run\n"
+        "  --section SIZE  of each rank's shared memory (default: by the number of ranks)\n"
+        "  --timeout SEC   end the job after so many seconds, with status 124\n",
+        out);
 }

@@ -30,20 +30,25 @@ static void *tree_reduce(struct schedule *schedule, struct comm *comm, const voi
     return result;
 }
 
-/* All remote ranks' contributions, received and combined in their order. */
-static void *remote_reduce(struct schedule *schedule, struct comm *comm, int64_t count,
-                           const struct datatype *type, struct op *op)
+/* Contributions of all ranks that the communicator sends to, this rank's `own` in its place
+ * unless it is an inter-communicator: received side by side, as a wait for one would also wait for
+ * this rank's own sends, and then combined in the ranks' order. */
+static void *direct_reduce(struct schedule *schedule, struct comm *comm, const void *own,
+                           int64_t count, const struct datatype *type, struct op *op)
 {
-    void *result = NULL;
+    char **parts = schedule_memory(schedule, (int64_t)sizeof(char *) * comm->targets);
     for (int i = 0; i < comm->targets; i++) {
-        void *other = schedule_buffer(schedule, type, count);
-        schedule_receive(schedule, datatype_stream(other, count, type), i);
-        schedule_wait(schedule);
-        if (result != NULL)
-            schedule_reduce(schedule, op, result, other, count, type);
-        result = other;
+        parts[i] = schedule_buffer(schedule, type, count);
+        struct datatype_stream to = datatype_stream(parts[i], count, type);
+        if (!comm->is_inter && i == comm->rank)
+            schedule_copy(schedule, to, datatype_stream(own, count, type));
+        else
+            schedule_receive(schedule, to, i);
     }
-    return result;
+    schedule_wait(schedule);
+    for (int i = 1; i < comm->targets; i++)
+        schedule_reduce(schedule, op, parts[i - 1], parts[i], count, type);
+    return parts[comm->targets - 1];
 }
 
 /* The checks that all have in common. */
@@ -89,7 +94,7 @@ static int reduce_make(struct schedule **made, const char *function, const void 
         if (role == ROLE_ROOT)
             schedule_copy(
                 schedule, to,
-                datatype_stream(remote_reduce(schedule, comm, count, type, op), count, type));
+                datatype_stream(direct_reduce(schedule, comm, NULL, count, type, op), count, type));
         else if (role == ROLE_OTHER)
             schedule_send(schedule, datatype_stream(out, count, type), root);
         return MPI_SUCCESS;
@@ -123,7 +128,7 @@ static void inter_exchange(struct schedule *schedule, struct comm *comm, const v
 {
     for (int i = 0; i < comm->targets; i++)
         schedule_send(schedule, datatype_stream(out, count, type), i);
-    void *result = remote_reduce(schedule, comm, count, type, op);
+    void *result = direct_reduce(schedule, comm, NULL, count, type, op);
     schedule_copy(schedule, datatype_stream(in, count, type), datatype_stream(result, count, type));
 }
 
@@ -220,7 +225,7 @@ static int reduce_scatter_make(struct schedule **made, const char *function, con
         /* The remote group cuts our total by its own counts: all of it goes to each rank there. */
         for (int i = 0; i < comm->targets; i++)
             schedule_send(schedule, datatype_stream(out, total, type), i);
-        char *all = remote_reduce(schedule, comm, total, type, op);
+        char *all = direct_reduce(schedule, comm, NULL, total, type, op);
         schedule_copy(schedule, to, stream_at(all, before, own, type));
         return MPI_SUCCESS;
     }
@@ -237,19 +242,7 @@ static int reduce_scatter_make(struct schedule **made, const char *function, con
             schedule_send(schedule, stream_at(from, place, length, type), i);
         place += length;
     }
-    char *result = NULL;
-    for (int i = 0; i < comm->size; i++) {
-        char *other = schedule_buffer(schedule, type, own);
-        if (i == comm->rank)
-            schedule_copy(schedule, datatype_stream(other, own, type),
-                          stream_at(from, before, own, type));
-        else
-            schedule_receive(schedule, datatype_stream(other, own, type), i);
-        schedule_wait(schedule);
-        if (result != NULL)
-            schedule_reduce(schedule, op, result, other, own, type);
-        result = other;
-    }
+    void *result = direct_reduce(schedule, comm, from + before * type->extent, own, type, op);
     schedule_copy(schedule, to, datatype_stream(result, own, type));
     return MPI_SUCCESS;
 }

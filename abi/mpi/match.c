@@ -80,6 +80,18 @@ static struct posted *first_posted(const struct match_bin *bin, const struct mat
 struct posted *match_message(struct matcher *matcher, const struct match_key *key)
 {
     struct posted *oldest = NULL;
+    if ((matcher->posted[MATCH_TAG_ANY] | matcher->posted[MATCH_SOURCE_ANY] |
+         matcher->posted[MATCH_ALL]) == 0) {
+        if (matcher->posted[MATCH_EXACT] == 0)
+            return NULL;
+        struct match_bin *bin = &matcher->posted_bins[MATCH_EXACT][hash(key)];
+        oldest = first_posted(bin, key);
+        if (oldest != NULL) {
+            bin_remove(bin, &oldest->link);
+            matcher->posted[MATCH_EXACT]--;
+        }
+        return oldest;
+    }
     for (unsigned class = 0; class < MATCH_CLASSES; class ++) {
         if (matcher->posted[class] == 0)
             continue;

@@ -46,7 +46,13 @@ void receive_deliver(struct request *request, const struct arrival *arrival)
     request->bytes = arrival->length;
     request->wanted = arrival->length < room ? arrival->length : room;
     if (arrival->data != NULL) {
-        datatype_unpack(&request->stream, 0, request->wanted, arrival->data);
+        uint64_t word;
+        if (request->wanted == sizeof(word) && request->stream.type->contiguous) {
+            memcpy(&word, arrival->data, sizeof(word));
+            memcpy(request->stream.buffer, &word, sizeof(word));
+        } else {
+            datatype_unpack(&request->stream, 0, request->wanted, arrival->data);
+        }
         complete(request);
     } else if (arrival->self != NULL) {
         datatype_copy(&request->stream, &arrival->self->stream);

@@ -14,7 +14,7 @@
 
 #define RING_CELLS UINT32_C(256) /* of each ring; the reader returns credit every quarter of it */
 #define RING_ARENA (UINT64_C(256) << 10) /* bytes */
-#define RING_PIECE (RING_ARENA / 8)      /* bytes: longest piece in the arena; at most a quarter */
+#define RING_PIECE (RING_ARENA / 16)     /* bytes: longest piece in the arena; at most a quarter */
 #define RING_INLINE 48                   /* bytes of payload in a cell */
 
 enum cell_kind {

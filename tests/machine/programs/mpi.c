@@ -52,6 +52,8 @@ static int is_filled(const uint8_t *bytes, size_t length, uint64_t seed)
 static void ping_pong(int count)
 {
     static const int lengths[] = {0, 1, 8, 48, 49, 1000, 16384, 16385, 100000, 3000000};
+    if (size == 1) /* nobody would receive */
+        return;
     uint8_t *bytes = malloc(3000000);
     for (unsigned k = 0; k < sizeof(lengths) / sizeof(lengths[0]); k++) {
         int length = lengths[k];
@@ -143,8 +145,7 @@ static void random_traffic(int count)
             }
             MPI_Get_count(&status, MPI_BYTE, &got);
             CHECK(status.MPI_TAG == i, "tag %d, not %d", status.MPI_TAG, i);
-            uint64_t state =
-                (uint64_t)(round * 1000 + status.MPI_SOURCE * 64 + rank) * 7919 + 1;
+            uint64_t state = (uint64_t)(round * 1000 + status.MPI_SOURCE * 64 + rank) * 7919 + 1;
             size_t length = 0;
             uint64_t seed = 0;
             for (int j = 0; j <= i; j++) {
@@ -164,7 +165,8 @@ static void random_traffic(int count)
     free(in);
 }
 
-/* Thousands of messages wait before they are received, and thousands of receives before they come. */
+/* Thousands of messages wait before they are received, and thousands of receives before they come.
+ */
 static void long_queues(int count)
 {
     int other = rank ^ 1;
@@ -172,8 +174,11 @@ static void long_queues(int count)
         return;
     MPI_Request *requests = malloc(sizeof(MPI_Request) * (size_t)count * 2);
     int *values = malloc(sizeof(int) * (size_t)count);
-    for (int i = 0; i < count; i++)
-        MPI_Isend(&i, 1, MPI_INT, other, i, MPI_COMM_WORLD, &requests[count + i]);
+    int *sent = malloc(sizeof(int) * (size_t)count);
+    for (int i = 0; i < count; i++) {
+        sent[i] = i;
+        MPI_Isend(&sent[i], 1, MPI_INT, other, i, MPI_COMM_WORLD, &requests[count + i]);
+    }
     for (int i = count - 1; i >= 0; i--) {
         int value = -1;
         MPI_Recv(&value, 1, MPI_INT, other, i, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
@@ -192,6 +197,7 @@ static void long_queues(int count)
         CHECK(values[i] == i, "receive %d got %d", i, values[i]);
     free(requests);
     free(values);
+    free(sent);
 }
 
 /* --- Master and worker --------------------------------------------------------------------------
@@ -263,7 +269,8 @@ static void collectives_of(MPI_Comm comm, int count, int round)
     MPI_Comm_size(comm, &ranks);
     size_t all = (size_t)ranks * (size_t)count;
     int64_t *out = malloc((all + 1) * 16), *in = malloc((all + 1) * 16);
-    int *counts = malloc(sizeof(int) * (size_t)ranks), *places = malloc(sizeof(int) * (size_t)ranks);
+    int *counts = malloc(sizeof(int) * (size_t)ranks),
+        *places = malloc(sizeof(int) * (size_t)ranks);
     int root = round % ranks;
     for (int i = 0; i < count; i++)
         out[i] = part(me, i, round);
