@@ -92,6 +92,12 @@ static void call(const struct errhandler *errhandler, const void *object, int *c
 {
     void *handle = (void *)(uintptr_t)object;
 
+    if (errhandler->function_fortran) {
+        MPI_Fint number = handle_to_int(handle);
+
+        errhandler->function_fortran(&number, code);
+        return;
+    }
     switch (errhandler->about) {
     case OBJECT_COMM: {
         MPI_Comm comm = handle;

@@ -26,6 +26,8 @@ struct errhandler {
         MPI_File_errhandler_function *file;
         MPI_Session_errhandler_function *session;
     } function;
+    /* One made in Fortran: called instead, with the object's integer. */
+    void (*function_fortran)(MPI_Fint *object, MPI_Fint *error_code);
     MPI_Errhandler handle;
 };
 

@@ -8,14 +8,15 @@ LIBMPI := $(BUILD)/lib/libmpi.a
 MPI_WRAPPERS := $(BUILD)/atoll-mpicc $(BUILD)/atoll-mpicxx $(BUILD)/atoll-mpifort
 MPI_HEADERS := $(BUILD)/include/mpi.h $(BUILD)/include/mpi_functions.h
 
-$(LIBMPI): $(LIBMPI_O) $(LIBRARY_O) $(BUILD)/flags/library
+include tests/make/mpi-fortran.mk
+$(LIBMPI): $(LIBMPI_O) $(MPI_FORTRAN_O) $(LIBRARY_O) $(BUILD)/flags/library
 	@mkdir -p $(@D)
 	@echo "  AR      $@"
 	$(Q)$(CC) -O2 -fPIC -r -flto -flinker-output=nolto-rel -nostdlib -o $(BUILD)/library/mpi.o $(LIBMPI_O) $(LIBRARY_O)
 	$(Q)objcopy --wildcard --keep-global-symbol='atoll_*' --keep-global-symbol='MPI_*' \
 	    --keep-global-symbol='PMPI_*' --keep-global-symbol='mpi_*' $(BUILD)/library/mpi.o
 	@rm -f $@
-	$(Q)ar crs $@ $(BUILD)/library/mpi.o
+	$(Q)ar crs $@ $(BUILD)/library/mpi.o $(MPI_FORTRAN_O)
 
 $(BUILD)/include/mpi.h: abi/mpi/include/mpi.h
 	@mkdir -p $(@D)

@@ -2,7 +2,7 @@
 # `test-tools` for the tests and `make check` besides. A stamp for each list of packages makes the
 # second look free; SETUP=no leaves it out (on a system that is not Debian).
 
-PACKAGES_RUN := gcc nasm libc6-dev linux-libc-dev libelf-dev libdw-dev libyaml-dev libcjson-dev \
+PACKAGES_RUN := gcc gfortran nasm libc6-dev linux-libc-dev libelf-dev libdw-dev libyaml-dev libcjson-dev \
         musl-tools qemu-system-x86
 PACKAGES_TEST := $(PACKAGES_RUN) libcriterion-dev clang clang-format clang-tidy cppcheck
 
