@@ -130,13 +130,22 @@ include tests/make/bench.mk
 
 # --- Installing ------------------------------------------------------------------------------------
 # The command looks for kernel and loader in its own folder, then in ../lib/atoll beside it.
-install: $(ATOLL)
+install: $(ATOLL) library mpi
 	install -D -m 755 $(BUILD)/atoll $(DESTDIR)$(PREFIX)/bin/atoll
 	install -D -m 644 $(BUILD)/atoll-kernel.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel.elf
 	install -D -m 755 $(BUILD)/atoll-kernel-hosted.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel-hosted.elf
 	install -D -m 644 $(BUILD)/atoll-loader.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-loader.elf
 	install -D -m 644 proxy/atoll.1 $(DESTDIR)$(PREFIX)/share/man/man1/atoll.1
+	install -D -m 644 $(LIBATOLL) $(DESTDIR)$(PREFIX)/lib/atoll/libatoll.a
+	install -D -m 644 $(LIBMPI) $(DESTDIR)$(PREFIX)/lib/atoll/libmpi.a
+	install -D -m 644 abi/include/atoll.h $(DESTDIR)$(PREFIX)/include/atoll/atoll.h
+	install -m 644 $(MPI_HEADERS) $(DESTDIR)$(PREFIX)/include/atoll
+	install -m 755 $(MPI_WRAPPERS) $(DESTDIR)$(PREFIX)/bin
 uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/libatoll.a $(DESTDIR)$(PREFIX)/lib/atoll/libmpi.a
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(MPI_WRAPPERS)))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/include/atoll/,atoll.h mpi.h mpi_functions.h)
+	if [ -d $(DESTDIR)$(PREFIX)/include/atoll ]; then rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/include/atoll; fi
 	rm -f $(DESTDIR)$(PREFIX)/bin/atoll $(DESTDIR)$(PREFIX)/share/man/man1/atoll.1
 	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel-hosted.elf
 	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-loader.elf
