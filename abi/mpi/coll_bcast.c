@@ -1,5 +1,6 @@
 /* MPI_Barrier and MPI_Bcast. */
 #include "abi/mpi/collective.h"
+#include "abi/mpi/slots.h"
 
 static struct datatype_stream nothing(void)
 {
@@ -16,13 +17,16 @@ void barrier_build(struct schedule *schedule, struct comm *comm)
     }
 }
 
-static int barrier_make(struct schedule **made, const char *function, MPI_Comm handle)
+static int barrier_make(struct schedule **made, const char *function, bool blocking,
+                        MPI_Comm handle)
 {
     int error;
     struct comm *comm = collective_comm(handle, function, &error);
     if (error != MPI_SUCCESS)
         return error;
     mpi_lock();
+    if (blocking && slots_barrier(comm))
+        return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     if (!comm->is_inter) {
         barrier_build(schedule, comm);
@@ -36,7 +40,7 @@ static int barrier_make(struct schedule **made, const char *function, MPI_Comm h
 }
 
 #define BARRIER(Count, ...) (MPI_Comm comm __VA_ARGS__)
-#define BARRIER_CALL(Schedule, Function) barrier_make(Schedule, Function, comm)
+#define BARRIER_CALL(Schedule, Function) barrier_make(Schedule, Function, blocking, comm)
 COLLECTIVE_ONE(, Barrier, Ibarrier, BARRIER, int, BARRIER_CALL)
 
 /* A binomial tree. */
@@ -56,8 +60,8 @@ void bcast_build(struct schedule *schedule, struct comm *comm, struct datatype_s
             schedule_send(schedule, stream, (relative + mask + root) % size);
 }
 
-static int bcast_make(struct schedule **made, const char *function, void *buffer, int64_t count,
-                      MPI_Datatype type, int root, MPI_Comm handle)
+static int bcast_make(struct schedule **made, const char *function, bool blocking, void *buffer,
+                      int64_t count, MPI_Datatype type, int root, MPI_Comm handle)
 {
     int error;
     enum collective_role role;
@@ -68,9 +72,11 @@ static int bcast_make(struct schedule **made, const char *function, void *buffer
         error = collective_type(comm, type, count, function);
     if (error != MPI_SUCCESS)
         return error;
-    mpi_lock();
-    struct schedule *schedule = *made = schedule_new(comm);
     struct datatype_stream stream = datatype_stream(buffer, count, datatype_of(type));
+    mpi_lock();
+    if (blocking && slots_bcast(comm, stream, root))
+        return MPI_SUCCESS;
+    struct schedule *schedule = *made = schedule_new(comm);
     if (!comm->is_inter)
         bcast_build(schedule, comm, stream, root);
     else if (role == ROLE_ROOT)
@@ -84,5 +90,5 @@ static int bcast_make(struct schedule **made, const char *function, void *buffer
 #define BCAST(Count, ...)                                                                          \
     (void *buffer, Count count, MPI_Datatype type, int root, MPI_Comm comm __VA_ARGS__)
 #define BCAST_CALL(Schedule, Function)                                                             \
-    bcast_make(Schedule, Function, buffer, count, type, root, comm)
+    bcast_make(Schedule, Function, blocking, buffer, count, type, root, comm)
 COLLECTIVE(Bcast, Ibcast, BCAST, BCAST_CALL)

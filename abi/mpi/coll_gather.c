@@ -2,6 +2,7 @@
  * equal blocks and with a count, displacement or datatype for each. All go straight from the rank
  * that has a block to the one that wants it. */
 #include "abi/mpi/collective.h"
+#include "abi/mpi/slots.h"
 
 /* The blocks of a buffer, one for each rank. */
 struct blocks {
@@ -156,9 +157,9 @@ COLLECTIVE_ONE(_c, Scatterv, Iscatterv, SCATTERV_LARGE, MPI_Count, SCATTERV_CALL
 /* --- Allgather ---------------------------------------------------------------------------------
  */
 
-static int allgather_make(struct schedule **made, const char *function, const void *out,
-                          int64_t out_count, MPI_Datatype out_type, struct blocks all,
-                          MPI_Comm handle)
+static int allgather_make(struct schedule **made, const char *function, bool blocking,
+                          const void *out, int64_t out_count, MPI_Datatype out_type,
+                          struct blocks all, MPI_Comm handle)
 {
     int error;
     struct comm *comm = collective_comm(handle, function, &error);
@@ -171,11 +172,14 @@ static int allgather_make(struct schedule **made, const char *function, const vo
                            "MPI_IN_PLACE does not go with an inter-communicator");
     if (error != MPI_SUCCESS)
         return error;
-    mpi_lock();
-    struct schedule *schedule = *made = schedule_new(comm);
     struct datatype_stream own = out == MPI_IN_PLACE
                                      ? block(&all, comm->rank)
                                      : datatype_stream(out, out_count, datatype_of(out_type));
+    mpi_lock();
+    if (blocking &&
+        slots_allgather(comm, own, (void *)(uintptr_t)all.buffer, all.count, datatype_of(all.type)))
+        return MPI_SUCCESS;
+    struct schedule *schedule = *made = schedule_new(comm);
     for (int step = 0; step < comm->targets; step++) {
         int to = (comm->rank + step) % comm->targets;
         int from = (comm->rank % comm->targets - step + comm->targets) % comm->targets;
@@ -194,7 +198,8 @@ static int allgather_make(struct schedule **made, const char *function, const vo
     (const void *out, Count out_count, MPI_Datatype out_type, void *in, Count in_count,            \
      MPI_Datatype in_type, MPI_Comm comm __VA_ARGS__)
 #define ALLGATHER_CALL(Schedule, Function)                                                         \
-    allgather_make(Schedule, Function, out, out_count, out_type, equal(in, in_count, in_type), comm)
+    allgather_make(Schedule, Function, blocking, out, out_count, out_type,                         \
+                   equal(in, in_count, in_type), comm)
 COLLECTIVE(Allgather, Iallgather, ALLGATHER, ALLGATHER_CALL)
 
 #define ALLGATHERV(Count, Place, ...)                                                              \
@@ -203,7 +208,7 @@ COLLECTIVE(Allgather, Iallgather, ALLGATHER, ALLGATHER_CALL)
 #define ALLGATHERV_INT(Count, ...) ALLGATHERV(int, int, __VA_ARGS__)
 #define ALLGATHERV_LARGE(Count, ...) ALLGATHERV(MPI_Count, MPI_Aint, __VA_ARGS__)
 #define ALLGATHERV_CALL(Schedule, Function)                                                        \
-    allgather_make(Schedule, Function, out, out_count, out_type,                                   \
+    allgather_make(Schedule, Function, false, out, out_count, out_type,                            \
                    various(in, NUMBERS(in_counts), NUMBERS(places), in_type), comm)
 COLLECTIVE_ONE(, Allgatherv, Iallgatherv, ALLGATHERV_INT, int, ALLGATHERV_CALL)
 COLLECTIVE_ONE(_c, Allgatherv, Iallgatherv, ALLGATHERV_LARGE, MPI_Count, ALLGATHERV_CALL)

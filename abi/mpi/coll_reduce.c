@@ -1,6 +1,7 @@
 /* Collectives that reduce. Operations that do not commute see the ranks in order: every partial
  * result is of neighbouring ranks, and the lower ones stand on the left. */
 #include "abi/mpi/collective.h"
+#include "abi/mpi/slots.h"
 
 /* Reduces the group's contributions to rank 0 of the tree: a binomial tree over ranks relative to
  * `root` (0 unless the operation commutes). Every rank's contribution is at `own`, which is not
@@ -72,9 +73,9 @@ static int no_place(struct comm *comm, const char *function)
 /* --- Reduce ------------------------------------------------------------------------------------
  */
 
-static int reduce_make(struct schedule **made, const char *function, const void *out, void *in,
-                       int64_t count, MPI_Datatype handle_type, MPI_Op handle_op, int root,
-                       MPI_Comm handle)
+static int reduce_make(struct schedule **made, const char *function, bool blocking, const void *out,
+                       void *in, int64_t count, MPI_Datatype handle_type, MPI_Op handle_op,
+                       int root, MPI_Comm handle)
 {
     int error;
     struct op *op;
@@ -88,6 +89,8 @@ static int reduce_make(struct schedule **made, const char *function, const void 
         return comm_error(comm, MPI_ERR_BUFFER, function, "MPI_IN_PLACE is for the root alone");
     const struct datatype *type = datatype_of(handle_type);
     mpi_lock();
+    if (blocking && slots_reduce(comm, out == MPI_IN_PLACE ? in : out, in, count, type, op, root))
+        return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     struct datatype_stream to = datatype_stream(in, count, type);
     if (comm->is_inter) {
@@ -116,7 +119,7 @@ static int reduce_make(struct schedule **made, const char *function, const void 
     (const void *out, void *in, Count count, MPI_Datatype type, MPI_Op op, int root,               \
      MPI_Comm comm __VA_ARGS__)
 #define REDUCE_CALL(Schedule, Function)                                                            \
-    reduce_make(Schedule, Function, out, in, count, type, op, root, comm)
+    reduce_make(Schedule, Function, blocking, out, in, count, type, op, root, comm)
 COLLECTIVE(Reduce, Ireduce, REDUCE, REDUCE_CALL)
 
 /* --- Allreduce ---------------------------------------------------------------------------------
@@ -155,9 +158,9 @@ static void doubling(struct schedule *schedule, struct comm *comm, const void *o
     schedule_copy(schedule, datatype_stream(in, count, type), datatype_stream(have, count, type));
 }
 
-static int allreduce_make(struct schedule **made, const char *function, const void *out, void *in,
-                          int64_t count, MPI_Datatype handle_type, MPI_Op handle_op,
-                          MPI_Comm handle)
+static int allreduce_make(struct schedule **made, const char *function, bool blocking,
+                          const void *out, void *in, int64_t count, MPI_Datatype handle_type,
+                          MPI_Op handle_op, MPI_Comm handle)
 {
     int error;
     struct op *op;
@@ -169,6 +172,8 @@ static int allreduce_make(struct schedule **made, const char *function, const vo
     const struct datatype *type = datatype_of(handle_type);
     const void *own = out == MPI_IN_PLACE ? in : out;
     mpi_lock();
+    if (blocking && slots_reduce(comm, own, in, count, type, op, -1))
+        return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     if (comm->is_inter) {
         inter_exchange(schedule, comm, out, in, count, type, op);
@@ -189,7 +194,7 @@ static int allreduce_make(struct schedule **made, const char *function, const vo
     (const void *out, void *in, Count count, MPI_Datatype type, MPI_Op op,                         \
      MPI_Comm comm __VA_ARGS__)
 #define ALLREDUCE_CALL(Schedule, Function)                                                         \
-    allreduce_make(Schedule, Function, out, in, count, type, op, comm)
+    allreduce_make(Schedule, Function, blocking, out, in, count, type, op, comm)
 COLLECTIVE(Allreduce, Iallreduce, ALLREDUCE, ALLREDUCE_CALL)
 
 /* --- Reduce-scatter ----------------------------------------------------------------------------

@@ -13,21 +13,24 @@ int collective_begin(struct schedule *schedule, MPI_Request *handle);
 int collective_keep(struct schedule *schedule, MPI_Request *handle);
 
 /* Parameters(Count, ...) is the parenthesised list of parameters with the variable ones at its end;
- * Call(schedule, function) calls what makes the schedule. */
-#define COLLECTIVE_FORM(Name, Text, Parameters, Count, Call, End, ...)                             \
+ * Call(schedule, function) calls what makes the schedule. Where it sees `blocking`, it may also do
+ * all of the work at once, and make none. */
+#define COLLECTIVE_FORM(Name, Text, Blocking, Parameters, Count, Call, End, ...)                   \
     MPI_PROFILED(Name)                                                                             \
     int PMPI_##Name Parameters(Count, __VA_ARGS__)                                                 \
     {                                                                                              \
-        struct schedule *schedule_;                                                                \
+        const bool blocking = Blocking;                                                            \
+        struct schedule *schedule_ = NULL;                                                         \
+        (void)blocking;                                                                            \
         int error_ = Call(&schedule_, Text);                                                       \
         return error_ != MPI_SUCCESS ? error_ : End;                                               \
     }
 #define COLLECTIVE_ONE(Suffix, Name, Iname, Parameters, Count, Call)                               \
-    COLLECTIVE_FORM(Name##Suffix, "MPI_" #Name, Parameters, Count, Call,                           \
+    COLLECTIVE_FORM(Name##Suffix, "MPI_" #Name, true, Parameters, Count, Call,                     \
                     collective_wait(schedule_, "MPI_" #Name), )                                    \
-    COLLECTIVE_FORM(Iname##Suffix, "MPI_" #Iname, Parameters, Count, Call,                         \
+    COLLECTIVE_FORM(Iname##Suffix, "MPI_" #Iname, false, Parameters, Count, Call,                  \
                     collective_begin(schedule_, request), , MPI_Request *request)                  \
-    COLLECTIVE_FORM(Name##_init##Suffix, "MPI_" #Name "_init", Parameters, Count, Call,            \
+    COLLECTIVE_FORM(Name##_init##Suffix, "MPI_" #Name "_init", false, Parameters, Count, Call,     \
                     ((void)info, collective_keep(schedule_, request)), , MPI_Info info,            \
                     MPI_Request *request)
 #define COLLECTIVE(Name, Iname, Parameters, Call)                                                  \

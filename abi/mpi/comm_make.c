@@ -1,6 +1,7 @@
 /* MPI_Comm_dup, split, create and free. */
 #include "abi/mpi/collective.h"
 #include "abi/mpi/comm.h"
+#include "abi/mpi/slots.h"
 
 #include <stdlib.h>
 
@@ -356,6 +357,7 @@ static int end(MPI_Comm *handle, const char *function)
         return comm_error(comm, error, function, "an attribute's delete function failed");
     *handle = MPI_COMM_NULL;
     mpi_lock();
+    slots_end(comm);
     comm_release(comm);
     mpi_unlock();
     return MPI_SUCCESS;

@@ -154,45 +154,63 @@ void engine_event(void)
         library_system_call(__NR_futex, (uint64_t)&mpi.event, FUTEX_WAKE_PRIVATE, INT32_MAX, 0);
 }
 
+void engine_wait_over(struct waiter *waiter)
+{
+    waiter->armed = false;
+    waiter->idle = 0;
+    waiter->since = 0;
+    transport_arm(false);
+}
+
 static void sleep_in_kernel(struct waiter *waiter)
 {
     int64_t time = waiter->sleep != 0 ? waiter->sleep : SLEEP_FIRST;
-    transport_arm(true);
-    uint64_t start = library_ticks();
-    bool moved = false;
-    do
-        moved = transport_discover() || engine_poll();
-    while (!moved && library_ticks() - start < transport_grace());
-    if (!moved) {
-        uint64_t began = library_ticks();
-        mpi.sleeping = true;
-        mpi_unlock();
-        transport_sleep(mpi.threads ? SLEEP_THREADS : time);
-        mpi_lock();
-        mpi.sleeping = false;
-        /* Nobody rang: the next time may be longer; and is everybody alive? */
-        if (library_ticks() - began >= (uint64_t)time / 2000 * library.ticks_us) {
-            check_ranks();
-            waiter->sleep = time * 2 < SLEEP_MOST ? time * 2 : SLEEP_MOST;
-        }
+    uint64_t began = library_ticks();
+    mpi.sleeping = true;
+    mpi_unlock();
+    transport_sleep(mpi.threads ? SLEEP_THREADS : time);
+    mpi_lock();
+    mpi.sleeping = false;
+    /* Nobody rang: the next time may be longer; and is everybody alive? */
+    if (library_ticks() - began >= (uint64_t)time / 2000 * library.ticks_us) {
+        check_ranks();
+        waiter->sleep = time * 2 < SLEEP_MOST ? time * 2 : SLEEP_MOST;
     }
-    transport_arm(false);
+    engine_wait_over(waiter);
     if (mpi.threads)
         engine_event();
-    waiter->idle = 0;
-    waiter->since = 0;
+}
+
+/* Has it polled long enough? Where ranks share cores, it lets the others have theirs meanwhile. */
+static bool waited_enough(struct waiter *waiter)
+{
+    if (waiter->idle % CLOCK_EVERY != 0)
+        return false;
+    if (transport.size == 1 || transport.crowded) {
+        if (waiter->idle / CLOCK_EVERY >= YIELDS)
+            return true;
+        mpi_unlock();
+        library_system_call(__NR_sched_yield, 0, 0, 0, 0);
+        mpi_lock();
+        return false;
+    }
+    uint64_t now = library_ticks();
+    if (waiter->since == 0)
+        waiter->since = now;
+    return now - waiter->since >= SPIN_US * library.ticks_us;
 }
 
 void engine_wait(struct waiter *waiter)
 {
-    if (engine_poll()) {
+    bool discover = waiter->armed || waiter->idle % DISCOVER_EVERY == 0;
+    if (engine_poll() || (discover && transport_discover())) {
+        if (waiter->armed)
+            engine_wait_over(waiter);
         waiter->idle = 0;
         waiter->since = 0;
         return;
     }
-    uint32_t idle = ++waiter->idle;
-    if (idle % DISCOVER_EVERY == 1 && transport_discover())
-        return;
+    waiter->idle++;
     if (UNLIKELY(mpi.threads)) {
         mpi_unlock();
         library_pause();
@@ -200,28 +218,22 @@ void engine_wait(struct waiter *waiter)
     } else {
         library_pause();
     }
-    if (transport.size == 1 || transport.crowded) {
-        if (idle % CLOCK_EVERY != 0)
+    if (waiter->armed) {
+        if (library_ticks() - waiter->since < transport_grace())
             return;
-        if (idle / CLOCK_EVERY < YIELDS) {
-            mpi_unlock();
-            library_system_call(__NR_sched_yield, 0, 0, 0, 0);
-            mpi_lock();
+        if (mpi.sleeping)
+            sleep_for_event();
+        else
+            sleep_in_kernel(waiter);
+    } else if (waited_enough(waiter)) {
+        if (mpi.sleeping) {
+            sleep_for_event();
             return;
         }
-    } else {
-        if (idle % CLOCK_EVERY != 0)
-            return;
-        uint64_t now = library_ticks();
-        if (waiter->since == 0)
-            waiter->since = now;
-        if (now - waiter->since < SPIN_US * library.ticks_us)
-            return;
+        waiter->armed = true;
+        transport_arm(true);
+        waiter->since = library_ticks();
     }
-    if (mpi.sleeping)
-        sleep_for_event();
-    else
-        sleep_in_kernel(waiter);
 }
 
 /* --- The end of the job ------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 #include "abi/build_id.h"
 #include "abi/mpi/check.h"
 #include "abi/mpi/comm.h"
+#include "abi/mpi/slots.h"
 
 #include <asm/unistd.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ static void library_end(void)
 {
     PMPI_Barrier(MPI_COMM_WORLD);
     mpi_lock();
+    slots_end(mpi.world);
     while (transport.queued != 0) /* what the others still want of us */
         engine_step();
     mpi_unlock();

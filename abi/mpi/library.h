@@ -181,15 +181,23 @@ void engine_event(void);
 
 struct waiter {
     uint32_t idle;
-    uint64_t since; /* ticks; 0: not yet looked at the clock */
+    bool armed;     /* this rank has said that it will sleep */
+    uint64_t since; /* ticks: of the first look at the clock, or of arming; 0: not yet */
     int64_t sleep;  /* ns; 0: the first time */
 };
-/* One step of waiting: polls; after long enough in vain, sleeps. With the lock, which is given up
- * meanwhile. Dies when a rank has ended before its time. */
+/* One step of waiting: polls; after long enough in vain, says that it is about to sleep, and after
+ * some more steps, between which the caller looks at its condition again, sleeps. With the lock,
+ * which is given up meanwhile. Dies when a rank has ended before its time. */
 void engine_wait(struct waiter *waiter);
+void engine_wait_over(struct waiter *waiter);
 #define ENGINE_WAIT_UNTIL(Condition)                                                               \
-    for (struct waiter waiter_ = {0}; !(Condition); engine_wait(&waiter_))                         \
-        ;
+    {                                                                                              \
+        struct waiter waiter_ = {0};                                                               \
+        while (!(Condition))                                                                       \
+            engine_wait(&waiter_);                                                                 \
+        if (UNLIKELY(waiter_.armed))                                                               \
+            engine_wait_over(&waiter_);                                                            \
+    }
 
 /* --- Point to point inside the library (send.c, receive.c)
  * ------------------------------------------

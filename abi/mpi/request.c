@@ -47,7 +47,7 @@ struct request *request_new(enum request_kind kind, struct comm *comm)
     request->comm = comm;
     request->peer = NULL;
     request->stream.type = NULL;
-    request->wanted = 0;
+    request->position = request->wanted = request->bytes = 0;
     request->id = 0;
     request->owned = NULL;
     request->error = MPI_SUCCESS;

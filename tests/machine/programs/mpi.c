@@ -159,6 +159,7 @@ static void random_traffic(int count)
         MPI_Waitall(begun, requests, MPI_STATUSES_IGNORE);
         while (begun > 0)
             free(buffers[--begun]);
+        MPI_Barrier(MPI_COMM_WORLD); /* or a wildcard would take a message of the next round */
     }
     free(requests);
     free(buffers);
