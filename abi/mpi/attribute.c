@@ -346,11 +346,12 @@ void *attribute_predefined_comm(int keyval, bool *is_key)
     MPI_PROFILED(Name##_create_keyval)                                                             \
     int PMPI_##Name##_create_keyval(Copy *copy, Delete *delete, int *keyval, void *extra_state)    \
     {                                                                                              \
+        union copy_function copies = {.Member = copy};                                             \
+        union delete_function deletes = {.Member = delete};                                        \
         int error = MPI_ERR_ARG;                                                                   \
                                                                                                    \
         if (keyval)                                                                                \
-            error = keyval_create(Kind, (union copy_function){.Member = copy},                     \
-                                  (union delete_function){.Member = delete}, extra_state, keyval); \
+            error = keyval_create(Kind, copies, deletes, extra_state, keyval);                     \
         return error ? error_raise(error, "MPI_" #Name "_create_keyval", NULL) : MPI_SUCCESS;      \
     }                                                                                              \
     MPI_PROFILED(Name##_free_keyval)                                                               \

@@ -108,6 +108,14 @@ static bool evenly_spaced(int64_t count, const int64_t before[], const int64_t o
     return true;
 }
 
+static int64_t common_length(int64_t count, const int64_t before[])
+{
+    for (int64_t i = 1; i < count; i++)
+        if (before[i + 1] - before[i] != before[1])
+            return 0;
+    return before[1];
+}
+
 /* From merged blocks; takes both arrays over. */
 static bool blocks_finish(int64_t count, int64_t *before, int64_t *offsets,
                           struct layout_reference *out)
@@ -129,6 +137,7 @@ static bool blocks_finish(int64_t count, int64_t *before, int64_t *offsets,
         if (node) {
             node->before = before;
             node->offsets = offsets;
+            node->length = common_length(count, before);
             *out = (struct layout_reference){node, 0};
             return true;
         }
@@ -368,17 +377,61 @@ static int64_t least(int64_t first, int64_t second)
     return first < second ? first : second;
 }
 
+INLINE void copy_equal(const int64_t offsets[], int64_t count, char *memory, char *packed,
+                       int64_t length, bool out)
+{
+    for (int64_t i = 0; i < count; i++)
+        copy_run(at(memory, offsets[i]), packed + i * length, length, out);
+}
+
+/* Whole blocks, from number `first` on. */
+INLINE void copy_blocks(const struct layout *node, int64_t first, int64_t last, char *memory,
+                        char *packed, bool out)
+{
+    const int64_t *offsets = node->offsets + first, *before = node->before + first;
+    int64_t count = last - first;
+
+    switch (node->length) {
+    case 4:
+        copy_equal(offsets, count, memory, packed, 4, out);
+        break;
+    case 8:
+        copy_equal(offsets, count, memory, packed, 8, out);
+        break;
+    case 16:
+        copy_equal(offsets, count, memory, packed, 16, out);
+        break;
+    default:
+        for (int64_t i = 0; i < count; i++) {
+            int64_t length = before[i + 1] - before[i];
+
+            copy_run(at(memory, offsets[i]), packed, length, out);
+            packed += length;
+        }
+        break;
+    }
+}
+
 INLINE void walk_blocks(const struct layout *node, char *memory, int64_t from, int64_t to,
                         char *packed, bool out)
 {
-    for (int64_t i = entry_of(node, from); from < to; i++) {
-        int64_t skip = from - node->before[i];
-        int64_t length = least(node->before[i + 1], to) - from;
+    int64_t first = entry_of(node, from), last = first, skip = from - node->before[first];
 
-        copy_run(at(memory, node->offsets[i] + skip), packed, length, out);
+    if (skip > 0) { /* the rest of one that is begun */
+        int64_t length = least(node->before[first + 1], to) - from;
+
+        copy_run(at(memory, node->offsets[first] + skip), packed, length, out);
         packed += length;
         from += length;
+        first++;
     }
+    if (from == to)
+        return;
+    last = to == node->size ? node->count : entry_of(node, to);
+    copy_blocks(node, first, last, memory, packed, out);
+    packed += node->before[last] - from;
+    if (node->before[last] < to)
+        copy_run(at(memory, node->offsets[last]), packed, to - node->before[last], out);
 }
 
 static void walk_out(const struct layout *node, char *memory, int64_t from, int64_t to,
@@ -417,7 +470,7 @@ INLINE void walk_loop(const struct layout *node, char *memory, int64_t from, int
             copy_loop(memory, node->stride, packed, child->size, whole, out);
         } else if (child->kind == LAYOUT_BLOCKS) {
             for (int64_t i = 0; i < whole; i++)
-                walk_blocks(child, at(memory, i * node->stride), 0, child->size,
+                copy_blocks(child, 0, child->count, at(memory, i * node->stride),
                             packed + i * child->size, out);
         } else {
             for (int64_t i = 0; i < whole; i++)

@@ -36,6 +36,7 @@ struct layout {
     const struct layout *child;    /* LOOP: begins where the loop does (its offset is the loop's) */
     int64_t *before;               /* BLOCKS, LIST: count + 1 sums: bytes of data before each */
     int64_t *offsets;              /* BLOCKS: bytes */
+    int64_t length;                /* BLOCKS: of each, when all are equally long, else 0 */
     struct layout_reference *list; /* LIST */
 };
 

@@ -302,14 +302,18 @@ static struct edge_end *exchange_edges(struct comm *comm, const struct edge_end 
 {
     size_t size = (size_t)comm->size;
     int *numbers = calloc(5 * size, sizeof(int));
-    int *in_counts = numbers, *ints_out = numbers + size, *places_out = numbers + 2 * size;
-    int *ints_in = numbers + 3 * size, *places_in = numbers + 4 * size;
+    int *in_counts, *ints_out, *places_out, *ints_in, *places_in;
     struct edge_end *in = NULL;
 
     *error = MPI_ERR_NO_MEM;
     *count = 0;
     if (!numbers)
         return NULL;
+    in_counts = numbers;
+    ints_out = numbers + size;
+    places_out = numbers + 2 * size;
+    ints_in = numbers + 3 * size;
+    places_in = numbers + 4 * size;
     *error = PMPI_Alltoall(out_counts, 1, MPI_INT, in_counts, 1, MPI_INT, comm->handle);
     for (size_t i = 0; i < size; i++) {
         ints_out[i] = 3 * out_counts[i];
