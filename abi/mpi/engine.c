@@ -22,7 +22,7 @@ struct mpi mpi;
 /* --- Cells -------------------------------------------------------------------------------------
  */
 
-static _Noreturn void unsound(const struct peer *peer)
+static noreturn void unsound(const struct peer *peer)
 {
     mpi_die(MPI_ERR_INTERN, "rank %u has left a message that no rank writes", peer->rank);
 }

@@ -54,7 +54,7 @@ static inline void mpi_unlock(void)
 }
 
 /* Ends the job: prints "rank R: TEXT" and ends this rank with `code`; the others follow. */
-_Noreturn __attribute__((format(printf, 2, 3))) void mpi_die(int code, const char *format, ...);
+noreturn __attribute__((format(printf, 2, 3))) void mpi_die(int code, const char *format, ...);
 
 /* --- Communicators (comm.c) ----------------------------------------------------------------------
  */

@@ -34,7 +34,7 @@ struct schedule {
     struct request *request;
 };
 
-static _Noreturn void no_memory(void)
+static noreturn void no_memory(void)
 {
     mpi_die(MPI_ERR_NO_MEM, "no memory for a collective");
 }
