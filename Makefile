@@ -37,7 +37,7 @@ HOST_CFLAGS := $(COMMON) -D_GNU_SOURCE -fno-omit-frame-pointer
 PROXY_LIBS := -lelf -ldw -lyaml -lcjson -pthread -lm
 BARE_LDFLAGS := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
         -Wl,--build-id=none -Wl,-z,noexecstack
-NASM_FLAGS := -f elf64 -g -F dwarf -I. -Wall
+NASM_FLAGS := -f elf64 -g -F dwarf -I. -I$(BUILD)/ -Wall
 
 # --- Sources -------------------------------------------------------------------------------------
 SHARED_C := $(wildcard shm/*.c ipi-msg/*.c abi/*.c)
@@ -94,6 +94,16 @@ $(BUILD)/loader/%.asm.o: %.asm $(BUILD)/flags/assembler | tools
 	@echo "  NASM    $<"
 	$(Q)$(NASM) $(NASM_FLAGS) -MD $(@:.o=.d) -o $@ $<
 
+# What is mapped into every program; both kernels carry it.
+VDSO_CFLAGS := $(filter-out -fno-pic -fno-pie -mno-red-zone,$(FREESTANDING)) -fPIC
+$(BUILD)/vdso/vdso.so: instance/vdso/vdso.c instance/vdso/vdso.h instance/vdso/vdso.ld $(BUILD)/flags/kernel | tools
+	@mkdir -p $(@D)
+	@echo "  VDSO    $@"
+	$(Q)$(CC) $(filter-out -MMD -MP -g,$(VDSO_CFLAGS)) -shared -nostdlib -Wl,-soname=linux-vdso.so.1 \
+	    -Wl,--hash-style=both -Wl,--build-id=none -Wl,-Bsymbolic -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	    -Wl,-T,instance/vdso/vdso.ld -o $@ $<
+$(BUILD)/kernel/instance/arch/x86/vdso_image.asm.o $(BUILD)/hosted/instance/arch/x86/vdso_image.asm.o: $(BUILD)/vdso/vdso.so
+
 $(BUILD)/atoll-kernel.elf: $(KERNEL_O) instance/platform/pc/kernel.ld $(BUILD)/flags/link
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(BARE_LDFLAGS) -T instance/platform/pc/kernel.ld -o $@ $(KERNEL_O)
@@ -124,6 +134,7 @@ $(BUILD)/flags/%: FORCE
 include tests/make/library.mk
 include tests/make/mpi.mk
 include tests/make/apps.mk
+include tests/make/runtimes.mk
 include tests/make/unit.mk
 include tests/make/check.mk
 include tests/make/bench.mk
@@ -164,12 +175,13 @@ help:
 	@echo 'make format      put all C files into the project'"'"'s format'
 	@echo 'make bench-boot  how long a machine takes to boot, for 1 to 16 instances'
 	@echo 'make bench-msg   what messages between instances cost, beside the floor'
+	@echo 'make bench-abi   what system calls, memory, threads and files cost, beside Linux'
 	@echo 'make install     into PREFIX (/usr/local), below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove $(BUILD)/'
 	@echo
 	@echo 'Variables: V=1 shows commands, BUILD=folder, PREFIX=folder, DESTDIR=folder,'
 	@echo '           SETUP=no installs nothing'
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) \( -path $(BUILD)/sources -o -path $(BUILD)/rayon -o -path $(BUILD)/go \) -prune -o -name '*.d' -print 2>/dev/null)
 FORCE:
 .PHONY: all install uninstall clean help FORCE

@@ -40,6 +40,10 @@ enum atoll_call {
     ATOLL_CALL_COUNTER,   /* (struct atoll_call_counter *): sleeps until the owner has answered */
     ATOLL_CALL_INJECT, /* (lose, extra): for tests: of the doorbells that ATOLL_CALL_RING rings, one
                           in `lose` is lost and one in `extra` rung twice; 0: none */
+    ATOLL_CALL_MEMORY, /* (struct atoll_call_memory *): where the memory of a member of the job is
+                          readable. -EACCES: it is none, or this instance is in no job */
+    ATOLL_CALL_EXTENTS, /* (struct atoll_call_extents *): where the program's memory lies in the
+                           partition. -EACCES: in no job; -EFAULT. May sleep as a page fault may */
     ATOLL_CALL_COUNT,
 };
 
@@ -115,5 +119,27 @@ struct atoll_call_counter {
     uint64_t tag;    /* in: 0; out: after -EINTR the operation is under way, call again with this */
 };
 _Static_assert(sizeof(struct atoll_call_counter) == 56, "layout of atoll_call_counter");
+
+struct atoll_call_memory {
+    uint32_t peer; /* in: another than this */
+    uint32_t reserved;
+    uint64_t address; /* out: an address of this program's, for reading */
+    uint64_t size;    /* out: bytes */
+};
+_Static_assert(sizeof(struct atoll_call_memory) == 24, "layout of atoll_call_memory");
+
+struct atoll_call_extent {
+    uint64_t offset; /* in the partition, as the job's other members see it */
+    uint64_t length;
+};
+struct atoll_call_extents {
+    uint64_t address; /* in: multiples of 4096 */
+    uint64_t length;  /* in; out: bytes from `address` on that are described: more than 0 */
+    uint64_t extents; /* in: address of struct atoll_call_extent[capacity] */
+    uint32_t capacity;
+    uint32_t count;      /* out */
+    uint64_t generation; /* out: it holds while the section's mapping_generation is this one */
+};
+_Static_assert(sizeof(struct atoll_call_extents) == 40, "layout of atoll_call_extents");
 
 #endif

@@ -15,7 +15,8 @@
     (MACHINE_FLAG_STRACE | MACHINE_FLAG_STDIN | MACHINE_FLAG_TTY | MACHINE_FLAG_MOUNTS)
 /* What fits into the windows of the address map. */
 #define PHYSICAL_MAX (HANDOVER_LAGOON_BASE - HANDOVER_DIRECT_BASE)
-#define LAGOON_MAX (HANDOVER_DEVICE_BASE - HANDOVER_LAGOON_BASE)
+#define LAGOON_MAX (HANDOVER_PEERS_BASE - HANDOVER_LAGOON_BASE)
+#define PEERS_MAX (HANDOVER_DEVICE_BASE - HANDOVER_PEERS_BASE)
 #define KERNEL_MAX (LAUNCH_VIRTUAL - HANDOVER_KERNEL_BASE)
 /* Ticks a second that a time-stamp counter may have: 100 MHz to 100 GHz. */
 #define TSC_HZ_MIN UINT64_C(100000000)
@@ -117,6 +118,41 @@ static const char *check_ranges(const struct handover *record)
     return NULL;
 }
 
+/* Other members' memory must not be this instance's, and its own must be all of it. */
+static const char *check_members(const struct handover *record)
+{
+    const struct handover_range *ranges = array_at(record, record->ranges);
+    const struct handover_member *members = handover_members(record);
+    uint64_t sum = 0;
+    uint32_t own = 0, before = 0;
+    for (uint32_t i = 0; i < record->members.count; i++) {
+        const struct handover_member *member = &members[i];
+        if (member->peer < before || member->peer == 0 || member->peer > record->instances ||
+            member->reserved != 0)
+            return "the members of the job are not instances in ascending order";
+        before = member->peer;
+        if ((member->base | member->size) % HANDOVER_MEMBER_ALIGNMENT || member->size == 0 ||
+            !lies_inside(member->base, member->size, PHYSICAL_MAX) ||
+            member->size > PEERS_MAX - sum)
+            return "the memory of a member of the job is empty, not aligned, or too much";
+        sum += member->size;
+        if (member->peer == record->number) {
+            if (own >= record->ranges.count || ranges[own].base != member->base ||
+                ranges[own].size != member->size)
+                return "the own memory is not what the job's members are told";
+            own++;
+            continue;
+        }
+        for (uint32_t j = 0; record->platform == HANDOVER_PC && j < record->ranges.count; j++)
+            if (member->base < ranges[j].base + ranges[j].size &&
+                ranges[j].base < member->base + member->size)
+                return "the memory of a member of the job is this instance's";
+    }
+    if (record->members.count != 0 && own != record->ranges.count)
+        return "the own memory is not what the job's members are told";
+    return NULL;
+}
+
 /* What the loader has put at the partition's start. */
 static const char *check_used(const struct handover *record, uint64_t physical)
 {
@@ -195,9 +231,14 @@ const char *handover_check(const struct handover *record, uint64_t available, ui
                          _Alignof(struct handover_range)) ||
         !array_is_inside(record, record->all_cores, sizeof(uint32_t), _Alignof(uint32_t)))
         return "the lists of cores or ranges are empty or lie outside the record";
+    if (record->members.count != 0 &&
+        !array_is_inside(record, record->members, sizeof(struct handover_member),
+                         _Alignof(struct handover_member)))
+        return "the list of the job's members lies outside the record";
     if ((fault = check_identity(record)) || (fault = check_lagoon(record)) ||
         (fault = check_cores(record)) || (fault = check_ranges(record)) ||
-        (fault = check_used(record, physical)) || (fault = check_clock(&record->clock)))
+        (fault = check_members(record)) || (fault = check_used(record, physical)) ||
+        (fault = check_clock(&record->clock)))
         return fault;
     return NULL;
 }

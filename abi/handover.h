@@ -7,19 +7,21 @@
 #include "abi/machine.h"
 
 #define HANDOVER_MAGIC UINT64_C(0x31444e484c4f5441) /* "ATOLHND1" in memory order */
-#define HANDOVER_VERSION 1
+#define HANDOVER_VERSION 2
 
 /* The instance's virtual address map on platform `pc`, as the loader builds it:
  *
  *   0000_0000_0001_0000 - 0000_7fff_ffff_f000   the program
  *   ffff_8000_0000_0000 +  physical address     direct map of the partition (read, write)
  *   ffff_c000_0000_0000 +                       the lagoon (read; own section also write)
- *   ffff_d000_0000_0000 +                       device registers (uncached): see HANDOVER_DEVICE_*
- *   ffff_e000_0000_0000 +                       kernel stacks with guard pages (made by the kernel)
- *   ffff_ffff_8000_0000 +                       the kernel's image (text rx, rodata r, data rw)
- *   ffff_ffff_ffe0_0000 +                       the launcher (abi/launch.h) */
+ *   ffff_c800_0000_0000 +                       memory of the job's peers (read; made by the
+ * kernel) ffff_d000_0000_0000 +                       device registers (uncached): see
+ * HANDOVER_DEVICE_* ffff_e000_0000_0000 +                       kernel stacks with guard pages
+ * (made by the kernel) ffff_ffff_8000_0000 +                       the kernel's image (text rx,
+ * rodata r, data rw) ffff_ffff_ffe0_0000 +                       the launcher (abi/launch.h) */
 #define HANDOVER_DIRECT_BASE UINT64_C(0xffff800000000000)
 #define HANDOVER_LAGOON_BASE UINT64_C(0xffffc00000000000)
+#define HANDOVER_PEERS_BASE UINT64_C(0xffffc80000000000)
 #define HANDOVER_DEVICE_BASE UINT64_C(0xffffd00000000000)
 #define HANDOVER_STACK_BASE UINT64_C(0xffffe00000000000)
 #define HANDOVER_KERNEL_BASE UINT64_C(0xffffffff80000000)
@@ -30,6 +32,16 @@ struct handover_range { /* physical memory of the partition */
     uint64_t base;      /* multiple of 4096 */
     uint64_t size;      /* bytes, multiple of 4096 */
 };
+
+/* A piece of the memory of a member of this instance's job, this instance included: all members may
+ * read it. A member's pieces, put one after the other, are what offsets in its memory count in. */
+struct handover_member {
+    uint32_t peer; /* ascending */
+    uint32_t reserved;
+    uint64_t base; /* as in struct handover_range: physical; hosted: offset in that peer's file */
+    uint64_t size; /* both are multiples of HANDOVER_MEMBER_ALIGNMENT */
+};
+#define HANDOVER_MEMBER_ALIGNMENT (UINT64_C(2) << 20)
 
 struct handover_core {
     uint32_t apic_id;
@@ -70,7 +82,8 @@ struct handover {
     struct handover_array cores;  /* struct handover_core[]; [0] is the core that runs first */
     struct handover_array ranges; /* struct handover_range[]: the partition, ascending, disjoint */
     struct handover_array
-        all_cores;     /* uint32_t[]: for each instance the APIC id of its first core */
+        all_cores;                 /* uint32_t[]: for each instance the APIC id of its first core */
+    struct handover_array members; /* struct handover_member[]; none: the instance has no job */
     uint64_t used_end; /* physical: [ranges[0].base, used_end) holds kernel, tables, this record */
 
     uint64_t kernel_physical; /* where HANDOVER_KERNEL_BASE is mapped to */
@@ -103,7 +116,12 @@ enum handover_platform {
     HANDOVER_HOSTED, /* no kernel in the partition: kernel_physical and kernel_size are 0 */
 };
 
-_Static_assert(sizeof(struct handover) == 600, "layout of the handover record");
+_Static_assert(sizeof(struct handover) == 608, "layout of the handover record");
+
+static inline const struct handover_member *handover_members(const struct handover *record)
+{
+    return (const struct handover_member *)((const uint8_t *)record + record->members.offset);
+}
 
 /* Checks a record of which `available` bytes can be read. Returns NULL when it is sound, otherwise
  * what is wrong, in words. `physical` is where it is known to lie, or 0 to skip that check. */

@@ -6,6 +6,7 @@
  *   7000_0000_0000 +                       the kernel's image, as its ELF file says
  *   7100_0000_0000 +                       kernel stacks with guard pages
  *   7200_0000_0000 +  offset in the partition   direct map (read, write)
+ *   7600_0000_0000 +                       memory of the job's peers (read)
  *   7a00_0000_0000 +                       the lagoon (read; own section also write)
  *   7b00_0000_0000 +                       doorbell words
  *   above                                  the host's: first stack, vDSO
@@ -21,9 +22,11 @@
 #define HOSTED_KERNEL_BASE UINT64_C(0x700000000000)
 #define HOSTED_STACK_BASE UINT64_C(0x710000000000)
 #define HOSTED_DIRECT_BASE UINT64_C(0x720000000000)
+#define HOSTED_PEERS_BASE UINT64_C(0x760000000000)
 #define HOSTED_LAGOON_BASE UINT64_C(0x7a0000000000)
 #define HOSTED_DOORBELL_BASE UINT64_C(0x7b0000000000)
-#define HOSTED_PARTITION_MAX (HOSTED_LAGOON_BASE - HOSTED_DIRECT_BASE)
+#define HOSTED_PARTITION_MAX (HOSTED_PEERS_BASE - HOSTED_DIRECT_BASE)
+#define HOSTED_PEERS_MAX (HOSTED_LAGOON_BASE - HOSTED_PEERS_BASE)
 #define HOSTED_LAGOON_PHYSICAL (UINT64_C(1) << 45)
 
 /* Descriptors of the new process. */
@@ -35,6 +38,8 @@ enum hosted_descriptor {
     HOSTED_FD_PROXY,        /* eventfd: the proxy's doorbell */
     HOSTED_FD_DOORBELLS,    /* memory file of HOSTED_DOORBELL_BYTES */
     HOSTED_FD_COUNT,
+    /* From here on, in a job: for each entry of handover.members but the own that peer's memory
+     * file, read-only; closed once it is mapped. */
 };
 
 /* One word for each core of the machine, by machine core number, each in a line of its own. All

@@ -78,10 +78,23 @@ enum io_file_operation {
     IO_FILE_CHANGE,      /* path; `which`: IO_CHANGE_*, mode, times */
     IO_FILE_STATISTICS,  /* of the mount: inline io_file_statistics */
     IO_FILE_ALLOCATE,    /* handle, offset, value, flags as fallocate's */
+    IO_FILE_LOCK,        /* handle, offset, value: length (0: to the end of all), mode: F_RDLCK,
+                            F_WRLCK, F_UNLCK; flags: enum io_lock. -EAGAIN: another has it */
+    IO_FILE_CANCEL,      /* value: tag of an IO_FILE_LOCK that waits: it ends with -EINTR unless
+                            it has got the lock; tag 0, no answer to this */
     IO_FILE_OPERATIONS,
 };
 
 enum io_mount_flags { IO_MOUNT_WRITABLE = 1 };
+/* Whose lock: the whole instance's (POSIX), the open file's, or the open file's by flock. */
+enum io_lock {
+    IO_LOCK_PROCESS = 0,
+    IO_LOCK_FILE = 1,
+    IO_LOCK_FLOCK = 2,
+    IO_LOCK_OWNER = 3, /* mask of the above */
+    IO_LOCK_WAIT = 4,  /* until it is free */
+    IO_LOCK_GET = 8,   /* only asks: inline io_file_lock, the first lock in the way or F_UNLCK */
+};
 enum io_change { IO_CHANGE_MODE = 1, IO_CHANGE_ACCESSED = 2, IO_CHANGE_MODIFIED = 4 };
 
 #define IO_FILE_BYTES_MAX (UINT32_C(1) << 20) /* in one read or write */
@@ -126,5 +139,12 @@ struct io_file_written {
 struct io_file_statistics {
     uint64_t block_size, blocks, blocks_free, blocks_available, files, files_free, name_max;
 };
+
+struct io_file_lock {
+    uint64_t offset, length; /* length 0: to the end of all */
+    uint32_t type;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct io_file_lock) == 24, "layout of io_file_lock");
 
 #endif

@@ -32,8 +32,10 @@ struct machine_instance {
     uint32_t log_level;     /* enum machine_log: what goes to the log ring */
     uint32_t flags;         /* enum machine_flag */
     char program_path[256]; /* for /proc/self/exe and AT_EXECFN; NUL-terminated, cut if longer */
+    uint32_t job; /* instances of one number, not 0, read each other's memory; 0: of no job */
+    uint32_t reserved;
 };
-_Static_assert(sizeof(struct machine_instance) == 416, "layout of machine_instance");
+_Static_assert(sizeof(struct machine_instance) == 424, "layout of machine_instance");
 
 enum machine_log { MACHINE_LOG_ERROR, MACHINE_LOG_WARN, MACHINE_LOG_INFO, MACHINE_LOG_DEBUG };
 

@@ -107,16 +107,50 @@ static uint32_t first_apic_id(const struct machine_instance *entry)
     return loader.apic_ids[*(const uint32_t *)table_bytes(entry->cores)];
 }
 
+/* The memory of each instance: all of it is shared out before the first is made ready, since the
+ * members of a job are told where the others' is. */
+struct partition {
+    struct memory_range *ranges;
+    size_t count;
+};
+static struct partition *partitions;
+
+void instance_take_memory(void)
+{
+    partitions = memory_own(loader.table->instances * sizeof *partitions);
+    for (uint32_t i = 0; i < loader.table->instances; i++)
+        partitions[i].count =
+            memory_take(loader.entries[i].memory, loader.entries[i].name, &partitions[i].ranges);
+}
+
+/* How many entries the list of a job's members has; `members` may be NULL. */
+static uint32_t list_members(uint32_t job, struct handover_member *members)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; job != 0 && i < loader.table->instances; i++)
+        for (size_t j = 0; loader.entries[i].job == job && j < partitions[i].count; j++) {
+            if (members)
+                members[count] = (struct handover_member){.peer = i + 1,
+                                                          .base = partitions[i].ranges[j].base,
+                                                          .size = partitions[i].ranges[j].size};
+            count++;
+        }
+    return count;
+}
+
 /* Bytes of the record with its arrays, in the order in which they follow it. */
-static uint64_t record_size(uint64_t cores, uint64_t ranges)
+static uint64_t record_size(uint64_t cores, uint64_t ranges, uint64_t members)
 {
     return sizeof(struct handover) + cores * sizeof(struct handover_core) +
-           ranges * sizeof(struct handover_range) + loader.table->instances * sizeof(uint32_t);
+           ranges * sizeof(struct handover_range) + members * sizeof(struct handover_member) +
+           loader.table->instances * sizeof(uint32_t);
 }
 
 static void fill_arrays(struct handover *record, const struct machine_instance *entry,
-                        const struct memory_range *ranges, size_t range_count)
+                        const struct partition *partition)
 {
+    const struct memory_range *ranges = partition->ranges;
+    size_t range_count = partition->count;
     const uint32_t *numbers = table_bytes(entry->cores);
     uint32_t core_count = (uint32_t)(entry->cores.size / sizeof(uint32_t));
     uint32_t at = sizeof *record;
@@ -126,6 +160,10 @@ static void fill_arrays(struct handover *record, const struct machine_instance *
     for (size_t i = 0; i < range_count; i++)
         range[i] = (struct handover_range){ranges[i].base, ranges[i].size};
     at += (uint32_t)(range_count * sizeof *range);
+
+    struct handover_member *members = (struct handover_member *)((uint8_t *)record + at);
+    record->members = (struct handover_array){at, list_members(entry->job, members)};
+    at += record->members.count * (uint32_t)sizeof *members;
 
     record->cores = (struct handover_array){at, core_count};
     struct handover_core *core = (struct handover_core *)((uint8_t *)record + at);
@@ -176,12 +214,13 @@ void instance_prepare(uint32_t index, struct prepared *prepared)
     if (!kernel.file)
         kernel_open(&kernel);
     const struct machine_instance *entry = &loader.entries[index];
-    struct memory_range *ranges;
-    size_t range_count = memory_take(entry->memory, entry->name, &ranges);
+    const struct partition *partition = &partitions[index];
+    const struct memory_range *ranges = partition->ranges;
 
     uint64_t image = ranges[0].base;
     uint64_t record_at = image + kernel.size;
-    uint64_t record_bytes = record_size(entry->cores.size / sizeof(uint32_t), range_count);
+    uint64_t record_bytes = record_size(entry->cores.size / sizeof(uint32_t), partition->count,
+                                        list_members(entry->job, NULL));
     uint64_t stack_at = (record_at + record_bytes + PAGE - 1) & ~(PAGE - 1);
     struct paging paging = {
         .next = stack_at + BOOT_STACK, .end = image + ranges[0].size, .name = entry->name};
@@ -192,7 +231,7 @@ void instance_prepare(uint32_t index, struct prepared *prepared)
 
     paging_create(&paging);
     map_kernel(&paging, &kernel, image);
-    for (size_t i = 0; i < range_count; i++)
+    for (size_t i = 0; i < partition->count; i++)
         paging_map(&paging, HANDOVER_DIRECT_BASE + ranges[i].base, ranges[i].base, ranges[i].size,
                    PAGING_WRITE | PAGING_NO_EXECUTE);
     map_lagoon(&paging, index + 1);
@@ -201,7 +240,7 @@ void instance_prepare(uint32_t index, struct prepared *prepared)
     struct handover *record = (struct handover *)record_at;
     memset(record, 0, stack_at + BOOT_STACK - record_at);
     record->size = (uint32_t)record_bytes;
-    fill_arrays(record, entry, ranges, range_count);
+    fill_arrays(record, entry, partition);
     fill_record(record, index, entry);
     record->kernel_physical = image;
     record->kernel_size = kernel.size;

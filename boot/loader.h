@@ -110,7 +110,9 @@ void launch_wait(bool patient);
 noreturn void launch_self(uint64_t page_table, uint64_t stack, uint64_t entry, uint64_t argument);
 noreturn void launch_park(void);
 
-/* instance.c: one instance: partition, kernel copy, address space, handover record. */
+/* instance.c: one instance: partition, kernel copy, address space, handover record. First all
+ * instances are given their memory. */
+void instance_take_memory(void);
 struct prepared {
     uint64_t page_table, stack, entry, argument;
     uint32_t apic_id, machine_core;

@@ -23,6 +23,7 @@ noreturn void loader_main(uint64_t start_info, uint64_t tsc)
     launch_init();
 
     uint32_t count = loader.table->instances;
+    instance_take_memory();
     struct prepared *prepared = memory_own(count * sizeof *prepared);
     for (uint32_t i = 0; i < count; i++)
         instance_prepare(i, &prepared[i]);

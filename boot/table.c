@@ -63,6 +63,9 @@ void table_check(void)
             loader_fail("machine table: the name of instance %u does not end", i + 1);
         if (!entry->cores.size || entry->cores.size % sizeof(uint32_t) || !entry->generation)
             loader_fail("machine table: instance %s has no cores or no generation", entry->name);
+        if (entry->job > table->instances || entry->reserved)
+            loader_fail("machine table: instance %s is of job %u, there are at most %u",
+                        entry->name, entry->job, table->instances);
         if (entry->memory % LARGE_PAGE || entry->memory < 2 * LARGE_PAGE)
             loader_fail("machine table: instance %s has %lu bytes of memory, not a multiple of "
                         "2 MiB from 4 MiB on",

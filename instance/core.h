@@ -43,6 +43,7 @@ struct core {
     uint32_t interrupts_off;
     uint32_t interrupts_pending;
     uint32_t leave_work; /* GS:40, not 0: something to do before the program goes on */
+    uint64_t quick_calls; /* GS:48, of arch/x86/quick_call.asm: calls that it has served here */
 
     uint32_t index; /* within the instance, from 0 */
     uint32_t apic_id;

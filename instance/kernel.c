@@ -82,6 +82,7 @@ static void memory_init(const struct handover *handover, uint64_t used_end)
     kmalloc_init();
     if (space_init() || platform_first_core_stacks())
         panic(NULL, "the partition is too small for the kernel's first structures");
+    space_publish_sharing(&instance.section->mapping_generation);
     atomic_store(&instance.section->times.memory_ready, platform_monotonic_ns());
 }
 

@@ -99,7 +99,14 @@ static int program_write_stack(const struct program_layout *layout, uint64_t *po
         uint64_t seed[2] = {cpu_tsc(), platform_monotonic_ns()};
         memcpy(random, seed, sizeof(random));
     }
+    uint64_t vdso;
+    int error = program_map_vdso(&vdso);
+    if (error != 0) {
+        log_error("program: cannot map the vDSO: error %d", error);
+        return error;
+    }
     const struct program_auxiliary auxiliary[] = {
+        {AT_SYSINFO_EHDR, vdso},
         {AT_PHDR, layout->headers},
         {AT_PHENT, 56},
         {AT_PHNUM, layout->header_count},
@@ -122,8 +129,7 @@ static int program_write_stack(const struct program_layout *layout, uint64_t *po
                                         .auxiliary = auxiliary,
                                         .auxiliary_count =
                                             sizeof(auxiliary) / sizeof(auxiliary[0])};
-    int error =
-        program_find_strings(&handover->arguments, handover->argument_count, &input.arguments);
+    error = program_find_strings(&handover->arguments, handover->argument_count, &input.arguments);
     if (error == 0)
         error = program_find_strings(&handover->environment, handover->environment_count,
                                      &input.environment);
@@ -169,6 +175,10 @@ int program_start(void)
         log_error("program: no memory for the file system's first nodes");
         return error;
     }
+    error = program_file_init(image, size, instance.handover->program_path);
+    if (error != 0)
+        log_warn("the program cannot lie at '%s' (error %d): only /proc/self/exe leads to it",
+                 instance.handover->program_path, error);
     error = file_table_init();
     if (error != 0) {
         log_error("program: no memory for its file descriptors");

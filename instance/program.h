@@ -64,6 +64,10 @@ struct program_stack {
     uint64_t pointer; /* RSP: where bytes[0] belongs; a multiple of 16 */
 };
 
+/* Maps the vDSO and makes it ready; its address, for AT_SYSINFO_EHDR. 0 or a negative errno value.
+ */
+int program_map_vdso(uint64_t *address);
+
 /* Builds the stack that ends at `top` (a multiple of 16) as the x86-64 psABI (3.4.1) has it.
  * Returns 0; -E2BIG: more than three quarters of PROGRAM_STACK_SIZE; -EINVAL: the strings are not
  * `count` ones; -ENOMEM. */

@@ -10,6 +10,7 @@
 #include "instance/mm/space.h"
 #include "instance/mm/user.h"
 #include "instance/sched/thread.h"
+#include "instance/syscall/patch.h"
 #include "instance/syscall/syscall.h"
 
 #include <asm/siginfo.h>
@@ -79,6 +80,7 @@ static void page_fault(struct trap_frame *frame, uint64_t address)
     if (result == 0)
         return;
     if (program) {
+        patch_leave_trampoline(frame);
         if (result == -ENOMEM)
             kernel_crash(SIGKILL, frame, address, "out of memory: the partition is full");
         if (result == -ENXIO) {
@@ -105,6 +107,7 @@ void trap_exception(struct trap_frame *frame, uint64_t address)
         panic(frame, "%s (vector %lu, error %lx) in the %s", exception_name(frame->vector),
               frame->vector, frame->error, trap_is_from_program(frame) ? "program" : "kernel");
     interrupts_enable();
+    patch_leave_trampoline(frame);
     signal_fault(frame, kind->signal, kind->code, frame->rip);
 }
 
@@ -124,6 +127,7 @@ void trap_return_to_program(struct trap_frame *frame)
         if (!signal_deliverable())
             return;
         interrupts_enable();
+        patch_leave_trampoline(frame);
         signal_deliver(frame);
         interrupts_disable();
     }

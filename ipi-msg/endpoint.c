@@ -42,10 +42,20 @@ static bool is_other(const struct ipi_endpoint *endpoint, uint32_t peer)
 /* --- The state of a link
  * --------------------------------------------------------------------------*/
 
+/* Who is rung looks at those whose news have changed. The owner serialises, so no atomic addition.
+ */
+static void say_news(struct ipi_endpoint *endpoint)
+{
+    _Atomic uint64_t *news = &endpoint->ports[endpoint->view.self].SHM_PORT_NEWS;
+    atomic_store_explicit(news, atomic_load_explicit(news, memory_order_relaxed) + 1,
+                          memory_order_release);
+}
+
 static void link_close(struct ipi_endpoint *endpoint, uint32_t peer, int error)
 {
     struct ipi_link *link = &endpoint->links[peer];
     atomic_store_explicit(&endpoint->ports[peer].ring_generation, 0, memory_order_release);
+    say_news(endpoint);
     link->writer_open = link->reader_open = false;
     link->section = NULL;
     link->error = error;
@@ -149,6 +159,8 @@ static void ring_reader(struct ipi_endpoint *endpoint, uint32_t peer)
 {
     struct ipi_link *link = &endpoint->links[peer];
     uint32_t core;
+    if (peer != SHM_PEER_PROXY)
+        say_news(endpoint);
     bool armed = shm_ring_reader_armed(&link->writer, &core);
     /* The peer may have come up meanwhile: it has armed before it looked for the ring. */
     if (!link->section && link_refresh(endpoint, peer) == 0 && link->section)

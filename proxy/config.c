@@ -187,6 +187,7 @@ void config_free(struct machine_config *machine)
         free(instance->name);
         free(instance->cores);
         free(instance->program);
+        free(instance->job);
     }
     free(machine->instances);
     free(machine->file);

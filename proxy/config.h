@@ -56,8 +56,9 @@ struct instance_config {
     size_t environment_count;
     struct mount_config *mounts;
     size_t mount_count;
+    char *job;       /* instances of one name read each other's memory; NULL: of none */
     unsigned faulty; /* enum config_part; 0 in a machine that config_check has passed */
-    struct config_place place, cores_place, memory_place, program_place, name_place;
+    struct config_place place, cores_place, memory_place, program_place, name_place, job_place;
 };
 
 struct machine_config {
@@ -105,7 +106,8 @@ int config_read_yaml(struct machine_config *machine, const char *text, size_t le
                      struct config_report *report);
 
 /* Checks what can only be seen as a whole, and fills in what was left open: names, cores, memory,
- * the programs' ELF files. Returns 0 or -1 with the faults reported. */
+ * the programs' ELF files, what a job's programs are told. Once for a machine. Returns 0 or -1 with
+ * the faults reported. */
 int config_check(struct machine_config *machine, struct config_report *report);
 
 void config_free(struct machine_config *machine);

@@ -279,6 +279,7 @@ int config_check(struct machine_config *machine, struct config_report *report)
         return -1;
     }
     check_names(machine, report);
+    config_check_jobs(machine, report);
     check_memory(machine, report);
     config_check_cores(machine, report);
     for (size_t i = 0; i < machine->instance_count; i++) {

@@ -1,4 +1,4 @@
-/* Between the parts of config_check only: config_check.c and config_cores.c. */
+/* Between the parts of config_check only: config_check.c, config_cores.c and config_jobs.c. */
 #ifndef PROXY_CONFIG_CHECK_H
 #define PROXY_CONFIG_CHECK_H
 
@@ -12,5 +12,9 @@ const char *config_label(const struct machine_config *machine, size_t index, cha
 
 /* Checks and assigns cores, and sets machine->cores where it was left open. */
 void config_check_cores(struct machine_config *machine, struct config_report *report);
+
+/* Checks the jobs' names, and gives their instances' programs the variables that say who belongs to
+ * the job. */
+void config_check_jobs(struct machine_config *machine, struct config_report *report);
 
 #endif

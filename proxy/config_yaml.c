@@ -204,6 +204,14 @@ static void take_name(struct reader *reader, const struct tree_node *value)
         reader->instance->faulty |= CONFIG_NAME;
 }
 
+static void take_job(struct reader *reader, const struct tree_node *value)
+{
+    const char *text = take_text(reader, value, "job", "1 to 63 of A-Z a-z 0-9 . _ -");
+    reader->instance->job_place = value->place;
+    if (text)
+        reader->instance->job = config_copy(text, value->length);
+}
+
 static void take_cores(struct reader *reader, const struct tree_node *value)
 {
     static const char right[] = "a count such as 2, or a list such as \"0-1,3\"";
@@ -336,10 +344,10 @@ static char *program_path(const struct config_report *report, const char *progra
 
 static void take_instance(struct reader *reader, const struct tree_node *node)
 {
-    static const struct yaml_key keys[] = {{"name", take_name},      {"cores", take_cores},
-                                           {"memory", take_memory},  {"program", take_program},
-                                           {"args", take_arguments}, {"env", take_environment},
-                                           {"mounts", take_mounts},  {NULL, NULL}};
+    static const struct yaml_key keys[] = {
+        {"name", take_name},       {"cores", take_cores},    {"memory", take_memory},
+        {"program", take_program}, {"args", take_arguments}, {"env", take_environment},
+        {"mounts", take_mounts},   {"job", take_job},        {NULL, NULL}};
     struct instance_config *instance = config_add_instance(reader->machine, node->place);
     reader->instance = instance;
     /* argv[0] is the program as it is written in the file; args follow it. */

@@ -41,7 +41,9 @@ struct hosted_instance {
     struct event_source ended, console;
     int console_fd; /* our end; -1: closed */
     struct lines lines;
-    bool stopped; /* by a signal, as far as is known */
+    bool stopped;  /* by a signal, as far as is known */
+    int memory;    /* of a job's member, its memory read-only until all have started; -1: none */
+    int partition; /* its memory, until it has started; -1: none */
 };
 
 struct hosted {
@@ -262,8 +264,9 @@ static int open_read_only(int fd)
 static const char *descriptor_advice(int error, const char *otherwise)
 {
     if (error == -EMFILE || error == -ENFILE)
-        return "; the limit of open files (ulimit -n) is too low: three for each instance and some "
-               "thirty more are needed";
+        return "; the limit of open files (ulimit -n) is too low: three for each instance, two "
+               "more "
+               "for each of a job, and some thirty more are needed";
     return otherwise;
 }
 
@@ -323,28 +326,65 @@ static int start_failed(struct hosted *hosted, const struct hosted_instance *ins
     return error;
 }
 
-static int start_instance(struct hosted *hosted, struct hosted_instance *instance,
-                          const struct hosted_partition *wanted)
+/* Makes the instance's memory; in a job, also the descriptor through which the others read it. */
+static int make_memory(struct hosted *hosted, struct hosted_instance *instance,
+                       const struct hosted_partition *wanted)
+{
+    struct hosted_partition partition = *wanted;
+
+    partition.number = instance->number;
+    instance->partition = hosted_partition_create(hosted->platform.host.lagoon, &partition);
+    if (instance->partition < 0)
+        return start_failed(hosted, instance, "its memory", instance->partition);
+    if (!hosted->platform.host.machine->instances[instance->number - 1].job)
+        return 0;
+    instance->memory = open_read_only(instance->partition);
+    if (instance->memory < 0)
+        return start_failed(hosted, instance, "its memory for its job", instance->memory);
+    return 0;
+}
+
+/* The descriptors of the other members' memory, as abi/hosted.h says. Returns their count. */
+static size_t add_members(const struct hosted_instance *instance, int *descriptors)
+{
+    const struct hosted *hosted = instance->hosted;
+    const struct instance_config *instances = hosted->platform.host.machine->instances;
+    const char *job = instances[instance->number - 1].job;
+    size_t count = 0;
+
+    for (size_t i = 0; job && i < hosted->count; i++)
+        if (i + 1 != instance->number && instances[i].job && !strcmp(instances[i].job, job))
+            descriptors[count++] = hosted->instances[i].memory;
+    return count;
+}
+
+static void close_memory(int *descriptor)
+{
+    if (*descriptor >= 0)
+        close(*descriptor);
+    *descriptor = -1;
+}
+
+static int start_instance(struct hosted *hosted, struct hosted_instance *instance)
 {
     struct event_loop *loop = hosted->platform.host.loop;
     const char *kernel = hosted->platform.host.options->kernel;
     char title[MACHINE_NAME_MAX + 8];
     char *arguments[] = {title, NULL};
-    struct hosted_partition partition = *wanted;
-    int descriptors[HOSTED_FD_COUNT - HOSTED_FD_PARTITION], console[2], error, fd;
+    enum { FIXED = HOSTED_FD_COUNT - HOSTED_FD_PARTITION };
+    int *descriptors = calloc(FIXED + hosted->count, sizeof(*descriptors));
+    int console[2], error;
 
-    partition.number = instance->number;
-    fd = hosted_partition_create(hosted->platform.host.lagoon, &partition);
-    if (fd < 0)
-        return start_failed(hosted, instance, "its memory", fd);
+    if (!descriptors)
+        return start_failed(hosted, instance, "its descriptors", -ENOMEM);
     if (pipe2(console, O_CLOEXEC)) {
         error = -errno;
-        close(fd);
+        free(descriptors);
         return start_failed(hosted, instance, "a pipe", error);
     }
     fcntl(console[0], F_SETFL, O_NONBLOCK);
     instance->console_fd = console[0];
-    descriptors[0] = fd; /* HOSTED_FD_PARTITION */
+    descriptors[0] = instance->partition; /* HOSTED_FD_PARTITION */
     descriptors[HOSTED_FD_LAGOON_WRITE - HOSTED_FD_PARTITION] = hosted->platform.host.lagoon->fd;
     descriptors[HOSTED_FD_LAGOON - HOSTED_FD_PARTITION] = hosted->lagoon;
     descriptors[HOSTED_FD_PROXY - HOSTED_FD_PARTITION] = hosted->doorbell;
@@ -352,9 +392,10 @@ static int start_instance(struct hosted *hosted, struct hosted_instance *instanc
     snprintf(title, sizeof(title), "atoll:%s", name_of(instance));
     error = process_start_numbered(&instance->process, kernel, arguments, descriptors,
                                    HOSTED_FD_PARTITION,
-                                   sizeof(descriptors) / sizeof(descriptors[0]), console[1]);
+                                   FIXED + add_members(instance, descriptors + FIXED), console[1]);
+    free(descriptors);
     close(console[1]);
-    close(fd);
+    close_memory(&instance->partition);
     if (error)
         return start_failed(hosted, instance, kernel, error);
     hosted->running++;
@@ -409,6 +450,29 @@ static void explain_gdb(struct hosted *hosted)
     }
 }
 
+/* The memory of a job's members is there before the first of them starts: each is told of all. */
+static int start_instances(struct hosted *hosted, const struct hosted_partition *partition)
+{
+    int error = 0;
+
+    for (size_t i = 0; i < hosted->count && !error; i++)
+        if (hosted->platform.host.machine->instances[i].job)
+            error = make_memory(hosted, &hosted->instances[i], partition);
+    for (size_t i = 0; i < hosted->count && !error; i++) {
+        struct hosted_instance *instance = &hosted->instances[i];
+
+        if (instance->partition < 0)
+            error = make_memory(hosted, instance, partition);
+        if (!error)
+            error = start_instance(hosted, instance);
+    }
+    for (size_t i = 0; i < hosted->count; i++) {
+        close_memory(&hosted->instances[i].partition);
+        close_memory(&hosted->instances[i].memory);
+    }
+    return error;
+}
+
 static int start(struct platform *platform)
 {
     struct hosted *hosted = hosted_of(platform);
@@ -439,8 +503,7 @@ static int start(struct platform *platform)
     partition.realtime_ns = clock_realtime_ns() - (clock_monotonic_ns() - clock.monotonic_ns);
     platform->started_ns = clock_monotonic_ns();
     atomic_store(&boot->entry_ns, platform->started_ns);
-    for (size_t i = 0; i < hosted->count && !error; i++)
-        error = start_instance(hosted, &hosted->instances[i], &partition);
+    error = start_instances(hosted, &partition);
     atomic_store(&boot->launched_ns, clock_monotonic_ns());
     if (!error && host->options->gdb)
         explain_gdb(hosted);
@@ -456,6 +519,16 @@ static void ring(struct platform *platform, uint32_t peer)
 
     if (peer >= 1 && peer <= hosted->count)
         signal_instance(&hosted->instances[peer - 1], HOSTED_SIGNAL_MESSAGE);
+}
+
+static void kill_one(struct platform *platform, uint32_t peer)
+{
+    signal_instance(&hosted_of(platform)->instances[peer - 1], SIGKILL);
+}
+
+static bool is_held(struct platform *platform, uint32_t peer)
+{
+    return hosted_of(platform)->instances[peer - 1].stopped;
 }
 
 static void alive(struct platform *platform)
@@ -517,6 +590,8 @@ struct platform *hosted_platform(const struct platform_host *host)
         .name = "hosted",
         .start = start,
         .ring = ring,
+        .kill = kill_one,
+        .is_held = is_held,
         .alive = alive,
         .stop = stop,
         .release = release,
@@ -535,7 +610,9 @@ struct platform *hosted_platform(const struct platform_host *host)
         hosted->instances[i] = (struct hosted_instance){.hosted = hosted,
                                                         .number = (uint32_t)i + 1,
                                                         .process = {.pidfd = -1},
-                                                        .console_fd = -1};
+                                                        .console_fd = -1,
+                                                        .partition = -1,
+                                                        .memory = -1};
     hosted->platform.operations = &operations;
     hosted->platform.host = *host;
     hosted->doorbell = hosted->doorbells = hosted->lagoon = -1;

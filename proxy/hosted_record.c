@@ -13,8 +13,9 @@
 #define PAGE UINT64_C(4096)
 
 struct layout {
-    uint32_t cores, all_cores, ranges, size; /* offsets in the record; its size */
-    uint64_t hosted, root, used;             /* offsets in the partition */
+    uint32_t cores, all_cores, ranges, members, size; /* offsets in the record; its size */
+    uint32_t member_count;
+    uint64_t hosted, root, used; /* offsets in the partition */
 };
 
 static const struct machine_table *table_of(const struct lagoon_host *lagoon)
@@ -22,12 +23,37 @@ static const struct machine_table *table_of(const struct lagoon_host *lagoon)
     return (const struct machine_table *)(lagoon->base + lagoon->header->machine_offset);
 }
 
-static struct layout lay_out(uint32_t cores, uint32_t instances)
+static const struct machine_instance *entries_of(const struct lagoon_host *lagoon)
+{
+    return (const struct machine_instance *)(lagoon->base + table_of(lagoon)->entries.offset);
+}
+
+/* How many entries the list of a job's members has; `members` may be NULL. Each member's memory is
+ * one file, from its start. */
+static uint32_t list_members(const struct lagoon_host *lagoon, uint32_t job,
+                             struct handover_member *members)
+{
+    const struct machine_instance *entries = entries_of(lagoon);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; job && i < table_of(lagoon)->instances; i++) {
+        if (entries[i].job != job)
+            continue;
+        if (members)
+            members[count] = (struct handover_member){.peer = i + 1, .size = entries[i].memory};
+        count++;
+    }
+    return count;
+}
+
+static struct layout lay_out(uint32_t cores, uint32_t instances, uint32_t members)
 {
     struct layout layout;
 
     layout.ranges = sizeof(struct handover);
-    layout.cores = layout.ranges + (uint32_t)sizeof(struct handover_range);
+    layout.members = layout.ranges + (uint32_t)sizeof(struct handover_range);
+    layout.member_count = members;
+    layout.cores = layout.members + members * (uint32_t)sizeof(struct handover_member);
     layout.all_cores = layout.cores + cores * (uint32_t)sizeof(struct handover_core);
     layout.size = layout.all_cores + instances * (uint32_t)sizeof(uint32_t);
     layout.hosted = hosted_record_offset(layout.size);
@@ -78,8 +104,7 @@ static void fill(uint8_t *base, const struct layout *layout, const struct lagoon
                  const struct machine_instance *entry, const struct hosted_partition *partition)
 {
     const struct machine_table *table = table_of(lagoon);
-    const struct machine_instance *entries =
-        (const struct machine_instance *)(lagoon->base + table->entries.offset);
+    const struct machine_instance *entries = entries_of(lagoon);
     const uint32_t *numbers = (const uint32_t *)(lagoon->base + entry->cores.offset);
     uint32_t count = (uint32_t)(entry->cores.size / sizeof(uint32_t));
     struct handover *record = (struct handover *)base;
@@ -91,6 +116,8 @@ static void fill(uint8_t *base, const struct layout *layout, const struct lagoon
     fill_record(record, lagoon, entry, partition);
     record->size = layout->size;
     record->ranges = (struct handover_array){layout->ranges, 1};
+    record->members = (struct handover_array){layout->members, layout->member_count};
+    list_members(lagoon, entry->job, (struct handover_member *)(base + layout->members));
     record->cores = (struct handover_array){layout->cores, count};
     record->all_cores = (struct handover_array){layout->all_cores, table->instances};
     record->page_table = layout->root;
@@ -111,11 +138,9 @@ int hosted_partition_create(const struct lagoon_host *lagoon,
                             const struct hosted_partition *partition)
 {
     const struct machine_table *table = table_of(lagoon);
-    const struct machine_instance *entry =
-        (const struct machine_instance *)(lagoon->base + table->entries.offset) +
-        partition->number - 1;
-    struct layout layout =
-        lay_out((uint32_t)(entry->cores.size / sizeof(uint32_t)), table->instances);
+    const struct machine_instance *entry = entries_of(lagoon) + partition->number - 1;
+    struct layout layout = lay_out((uint32_t)(entry->cores.size / sizeof(uint32_t)),
+                                   table->instances, list_members(lagoon, entry->job, NULL));
     uint8_t *base;
     int fd, error;
 

@@ -150,6 +150,15 @@ static uint32_t instance_flags(const struct machine_config *machine,
     return flags;
 }
 
+/* A job's number: that of its first instance, from 1 on. 0: of none. */
+static uint32_t job_number(const struct machine_config *machine, const char *job)
+{
+    for (size_t i = 0; job && i < machine->instance_count; i++)
+        if (machine->instances[i].job && !strcmp(machine->instances[i].job, job))
+            return (uint32_t)i + 1;
+    return 0;
+}
+
 /* Fills in entry `index`; `start` is where the details begin in the image. The program's extent
  * comes later, when the files' places are known. Returns false when memory has run out. */
 static bool fill_entry(struct image *image, const struct machine_config *machine, size_t index,
@@ -159,6 +168,7 @@ static bool fill_entry(struct image *image, const struct machine_config *machine
     struct machine_instance *entry = &image->entries[index];
     entry->generation = 1;
     entry->memory = instance->memory;
+    entry->job = job_number(machine, instance->job);
     entry->argument_count = (uint32_t)instance->argument_count;
     entry->environment_count = (uint32_t)instance->environment_count;
     entry->log_level = options->log;

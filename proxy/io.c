@@ -47,6 +47,7 @@ void io_refuse(struct io_channel *channel, const char *format, ...)
     /* Tells the sender: its next send gets -EPIPE instead of waiting for a reader for ever. */
     if (link->reader_open)
         shm_ring_refuse(&link->reader);
+    io_cancel_locks(channel);
     drop_requests(channel);
     channel->server->report(channel->server->context, channel->peer, text);
 }
@@ -447,6 +448,7 @@ void io_channel_over(struct io_channel *channel)
     if (channel->over)
         return;
     channel->over = true;
+    io_cancel_locks(channel);
     drop_requests(channel);
     for (size_t i = 0; i < IO_EXTENTS_MAX; i++) {
         if (channel->extents[i] == EXTENT_FILLING)

@@ -83,6 +83,7 @@ static int check_file_request(const struct io_channel *channel, const struct io_
         break;
     case IO_FILE_SYNC:
     case IO_FILE_ALLOCATE:
+    case IO_FILE_LOCK:
         break;
     default:
         if (!request->handle && request->mount >= channel->share.mount_count)
@@ -96,6 +97,11 @@ static int check_file_request(const struct io_channel *channel, const struct io_
     if (request->second > request->length)
         return -EINVAL;
     return request->offset > INT64_MAX ? -EINVAL : 0;
+}
+
+static bool waits_for_lock(const struct io_file *request)
+{
+    return request->operation == IO_FILE_LOCK && (request->flags & IO_LOCK_WAIT);
 }
 
 static void start_job(struct io_channel *channel, struct share_job *job)
@@ -113,6 +119,8 @@ static void start_job(struct io_channel *channel, struct share_job *job)
                 shm_view_own(&channel->server->endpoint->view, job->extent, request->size);
         }
     }
+    if (waits_for_lock(request))
+        channel->requests--; /* so that the lock's holder is always heard */
     job->next = NULL;
     job->before = NULL;
     job->after = channel->jobs;
@@ -120,6 +128,19 @@ static void start_job(struct io_channel *channel, struct share_job *job)
         channel->jobs->before = job;
     channel->jobs = job;
     share_pool_add(channel->server->shares, job);
+}
+
+/* The lock with this tag, if it still waits; 0: all of them. */
+static void cancel_lock(struct io_channel *channel, uint64_t tag)
+{
+    for (struct share_job *job = channel->jobs; job; job = job->after)
+        if (job->request.operation == IO_FILE_LOCK && (!tag || job->request.tag == tag))
+            share_pool_cancel(channel->server->shares, job);
+}
+
+void io_cancel_locks(struct io_channel *channel)
+{
+    cancel_lock(channel, 0);
 }
 
 void io_take_file(struct io_channel *channel, const uint8_t *message, size_t length)
@@ -136,7 +157,8 @@ void io_take_file(struct io_channel *channel, const uint8_t *message, size_t len
     message += sizeof(request);
     length -= sizeof(request);
     if (request.operation >= IO_FILE_OPERATIONS ||
-        (!request.tag && request.operation != IO_FILE_CLOSE)) {
+        (!request.tag && request.operation != IO_FILE_CLOSE &&
+         request.operation != IO_FILE_CANCEL)) {
         io_refuse(channel, "sent a file request of operation %u, tag %" PRIu64, request.operation,
                   request.tag);
         return;
@@ -156,6 +178,10 @@ void io_take_file(struct io_channel *channel, const uint8_t *message, size_t len
         return;
     }
 
+    if (request.operation == IO_FILE_CANCEL) {
+        cancel_lock(channel, request.value);
+        return;
+    }
     channel->requests++;
     if (request.operation == IO_FILE_MOUNT) {
         const struct share *share = &channel->share;
@@ -184,6 +210,7 @@ void io_take_file(struct io_channel *channel, const uint8_t *message, size_t len
 static void finish_job(struct io_channel *channel, struct share_job *job)
 {
     struct io_done done = {.tag = job->request.tag, .result = job->result};
+    channel->requests += waits_for_lock(&job->request);
     const void *bytes = job->answer;
     size_t length = job->result < 0 ? 0 : job->answer_length;
 

@@ -68,4 +68,7 @@ uint64_t io_give_extent(struct io_channel *channel, uint64_t length, size_t *ent
 /* A file request (IO_FILE) as it came. */
 void io_take_file(struct io_channel *channel, const uint8_t *message, size_t length);
 
+/* Nobody waits for the channel's locks any more. */
+void io_cancel_locks(struct io_channel *channel);
+
 #endif

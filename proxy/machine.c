@@ -197,6 +197,8 @@ static int make_machine(struct machine_run *run)
     if (!error)
         error = machine_stop_open(run);
     if (!error)
+        error = machine_hung_open(run);
+    if (!error)
         error = output_open(&run->output, &run->loop, STDOUT_FILENO, STDERR_FILENO,
                             run->options->quiet, width);
     if (!error) {
@@ -226,8 +228,10 @@ static void free_machine(struct machine_run *run)
     if (run->platform)
         run->platform->operations->release(run->platform);
     io_server_stop(&run->io);
-    for (size_t i = 0; run->instances && i < run->count; i++)
+    for (size_t i = 0; run->instances && i < run->count; i++) {
         io_channel_close(run->instances[i].channel);
+        free(run->instances[i].watch);
+    }
     io_server_close(&run->io);
     input_close(&run->input);
     if (run->output.out)

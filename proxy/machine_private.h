@@ -37,6 +37,7 @@ struct instance_run {
     uint64_t log_position;
     struct lines log_lines;
     char log_prefix[MACHINE_NAME_MAX + 8];
+    struct core_watch *watch; /* machine_hung.c's; [cores], or NULL: nothing seen yet */
 };
 
 /* How far the machine has been ended early. */
@@ -64,7 +65,7 @@ struct machine_run {
     struct machine_result result;
 
     struct event_source signals;
-    struct event_timer start_limit, time_limit, stop_limit, platform_limit;
+    struct event_timer start_limit, time_limit, stop_limit, platform_limit, watch;
 
     uint64_t clock_answered; /* the loader's last request */
     bool alive;              /* the boot loader has been heard */
@@ -109,6 +110,13 @@ void machine_instance_over(struct instance_run *instance);
 /* Its process is gone: takes what it has left, and if that is no end, it is lost (or, with `why`
  * NULL, killed by us). `signal` ended the process, or 0. */
 void machine_instance_gone(struct instance_run *instance, const char *why, int signal);
+
+/* --- machine_hung.c ----------------------------------------------------------------------------
+ */
+
+/* Looks at all cores from now on, once a second, and ends instances that hang. 0 or a negative
+ * errno value. */
+int machine_hung_open(struct machine_run *run);
 
 /* --- machine_stop.c ----------------------------------------------------------------------------
  */

@@ -147,6 +147,7 @@ static void give_verdict(struct machine_run *run, uint32_t peer, const struct sh
     uint64_t generation = atomic_load_explicit(&section->generation, memory_order_acquire);
 
     atomic_store_explicit(&run->lagoon.verdicts[peer].generation, generation, memory_order_release);
+    atomic_fetch_add_explicit(&run->lagoon.header->verdicts_given, 1, memory_order_release);
     if (run->platform_ended)
         return;
     for (size_t i = 0; i < run->count; i++)

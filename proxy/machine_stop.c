@@ -75,6 +75,7 @@ void machine_end_platform(struct machine_run *run)
     run->ending = true;
     events_timer_arm(&run->start_limit, 0);
     events_timer_arm(&run->time_limit, 0);
+    events_timer_arm(&run->watch, 0);
     /* A run that was ended early does not wait for ever for somebody to read what is left. */
     events_timer_arm(&run->stop_limit, run->stop == STOP_NOT ? 0 : END_GRACE_NS);
     if (run->platform_ended)
@@ -228,4 +229,5 @@ void machine_stop_close(struct machine_run *run)
     events_timer_close(&run->time_limit);
     events_timer_close(&run->stop_limit);
     events_timer_close(&run->platform_limit);
+    events_timer_close(&run->watch);
 }

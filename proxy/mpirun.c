@@ -128,9 +128,9 @@ static void read_part(struct options *options, struct part *part, int count, cha
         config_fault(report, nowhere, "no program is named; see atoll mpirun --help");
 }
 
-/* One rank's instance; `rank` and `size` are of the whole job. */
+/* One rank's instance. */
 static void add_rank(struct options *options, const struct part *part, char **words, size_t rank,
-                     size_t size, bool crowded, struct config_report *report)
+                     bool crowded, struct config_report *report)
 {
     struct instance_config *instance = config_add_instance(&options->machine, nowhere);
     free(instance->name);
@@ -138,9 +138,7 @@ static void add_rank(struct options *options, const struct part *part, char **wo
     instance->core_count = part->cores;
     if (part->memory)
         instance->memory = part->memory;
-    config_add_environment(instance, config_format("ATOLL_JOB_RANK=%zu", rank));
-    config_add_environment(instance, config_format("ATOLL_JOB_SIZE=%zu", size));
-    config_add_environment(instance, config_format("ATOLL_JOB_PEERS=1-%zu", size));
+    instance->job = config_format("mpi"); /* which also tells the programs of their ranks */
     if (crowded)
         config_add_environment(instance, config_format("ATOLL_JOB_CROWDED=1"));
     for (size_t i = 0; i < part->environment_count; i++)
@@ -201,7 +199,7 @@ int mpirun_read(struct options *options, int count, char **argv, struct config_r
                          RANKS_MAX);
         for (size_t i = 0; i < parts && ranks <= RANKS_MAX; i++)
             for (size_t k = 0; k < list[i].ranks; k++)
-                add_rank(options, &list[i], words[i], rank++, ranks, is_crowded(cores), report);
+                add_rank(options, &list[i], words[i], rank++, is_crowded(cores), report);
         options->run.stdin_name = "rank0";
         if (!options->section)
             options->section = SECTION_BASE + ranks * SECTION_RANK;

@@ -27,6 +27,7 @@ enum option_code {
     OPTION_LOADER,
     OPTION_STDIN,
     OPTION_MOUNT,
+    OPTION_JOB,
     OPTION_STRACE,
 };
 
@@ -48,6 +49,7 @@ static const struct option long_options[] = {
     {"loader", required_argument, NULL, OPTION_LOADER},
     {"stdin", required_argument, NULL, OPTION_STDIN},
     {"mount", required_argument, NULL, OPTION_MOUNT},
+    {"job", required_argument, NULL, OPTION_JOB},
     {"strace", optional_argument, NULL, OPTION_STRACE},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -213,6 +215,10 @@ static void take_instance_option(struct instance_config *instance, int code, con
                          "would be right",
                          text, why);
         return;
+    case OPTION_JOB:
+        free(instance->job);
+        instance->job = config_copy(text, strlen(text));
+        return;
     case 'n':
         free(instance->name);
         instance->name = config_copy(text, strlen(text));
@@ -286,7 +292,7 @@ static void read_instance(struct options *options, int count, char **words, bool
             options->garbled = true;
             value_missing = code == ':';
             report_getopt(code, words, report);
-        } else if (code >= 256 && code != OPTION_MOUNT && !first) {
+        } else if (code >= 256 && code != OPTION_MOUNT && code != OPTION_JOB && !first) {
             config_fault(report, nowhere,
                          "'%.80s' is for the whole run; it belongs before the first program",
                          words[optind - 1]);
@@ -306,10 +312,11 @@ static void read_instance(struct options *options, int count, char **words, bool
     if (only && is_machine_file(program)) {
         options->machine_file = program;
         if (own_options)
-            config_fault(report, nowhere,
-                         "-n, -c, -m, -e and --mount do not go with a machine file; write them "
-                         "into '%.200s'",
-                         program);
+            config_fault(
+                report, nowhere,
+                "-n, -c, -m, -e, --mount and --job do not go with a machine file; write them "
+                "into '%.200s'",
+                program);
         if (optind + 1 < count)
             config_fault(report, nowhere,
                          "a machine file takes no arguments, but '%.80s' follows '%.200s'",

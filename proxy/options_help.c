@@ -48,6 +48,8 @@ void options_print_run_help(FILE *out)
         "  --mount HOST:GUEST[:rw]\n"
         "                  shows it the folder HOST at GUEST, read-only unless rw; may stand\n"
         "                  several times\n"
+        "  --job NAME      makes it a member of that job: the members can read each other's "
+        "memory\n"
         "\n"
         "Options of the run, before the first program:\n"
         "  --platform P    pc (a machine under QEMU), hosted (a sandboxed process for each\n"

@@ -49,6 +49,12 @@ struct platform_operations {
     /* Wakes peer 1..instances (peers + 1 is the boot loader). Never waits. */
     void (*ring)(struct platform *platform, uint32_t peer);
 
+    /* Ends one instance by force, where it has a process of its own; NULL: it has not. */
+    void (*kill)(struct platform *platform, uint32_t peer);
+
+    /* Has somebody stopped the instance's process (SIGSTOP)? NULL: nobody can. */
+    bool (*is_held)(struct platform *platform, uint32_t peer);
+
     /* The machine has shown its first sign of life: everything that belongs to it exists now. */
     void (*alive)(struct platform *platform);
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,7 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DESCRIPTORS_MAX 16
 #define SMALL_STACK (256 << 10) /* bytes; also keeps the host's own mappings high */
 
 /* What the child inherits: `descriptors` under their own numbers, or as first, first + 1, ... */
@@ -22,6 +22,7 @@ struct inheritance {
     const int *descriptors;
     size_t count;
     int first;    /* -1: under their own numbers */
+    int *copies;  /* otherwise room for `count` */
     rlim_t stack; /* bytes of its stack; 0: as ours */
     bool in_path; /* the program is looked for in PATH */
     const char *program;
@@ -30,7 +31,7 @@ struct inheritance {
 /* Gives the descriptors the numbers from `first` on: first all out of the way of those numbers. */
 static int number_descriptors(const struct inheritance *what)
 {
-    int copies[DESCRIPTORS_MAX];
+    int *copies = what->copies;
 
     for (size_t i = 0; i < what->count; i++) {
         copies[i] = fcntl(what->descriptors[i], F_DUPFD_CLOEXEC, what->first + (int)what->count);
@@ -152,10 +153,13 @@ int process_start_numbered(struct process *process, const char *program, char *c
     const struct inheritance what = {.descriptors = descriptors,
                                      .count = count,
                                      .first = first,
+                                     .copies = calloc(count + 1, sizeof(int)),
                                      .stack = SMALL_STACK,
                                      .program = program};
+    int error = what.copies ? start(process, argv, &what, output) : -ENOMEM;
 
-    return start(process, argv, &what, output);
+    free(what.copies);
+    return error;
 }
 
 void process_signal(const struct process *process, int signal)

@@ -10,6 +10,7 @@
 #include "proxy/events.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #define SHARE_INLINE_MAX 2048 /* bytes of an answer beside its struct io_done */
@@ -20,6 +21,16 @@ struct share_handle {
     int fd;
     bool writable;
     pthread_mutex_t position; /* of a folder's entries */
+};
+
+/* The POSIX locks of an instance on one file: the host sees them as those of an open file of their
+ * own. */
+struct share_lock {
+    struct share_lock *next;
+    uint64_t device, inode;
+    int fd;
+    unsigned users; /* calls on it under way */
+    bool gone;      /* taken out of the list: the last user closes it */
 };
 
 struct share_mount {
@@ -36,6 +47,8 @@ struct share {
     struct share_handle **handles; /* NULL: free */
     size_t handle_count, handles_open;
     size_t handles_max;
+    pthread_mutex_t locks_lock; /* of `locks`, which the threads change */
+    struct share_lock *locks;
 };
 
 /* A request under way. */
@@ -51,6 +64,11 @@ struct share_job {
     uint8_t *extent_bytes;       /* where what is read goes; NULL: `answer` */
     uint64_t extent, extent_entry;
     int64_t result;
+    /* A lock that waits: with the pool's own thread, in its list (share_pool.c). */
+    struct share_job *waiting_before, *waiting_after;
+    bool waits;
+    pthread_t waiter;
+    atomic_bool cancelled;
     size_t answer_length;
     uint8_t answer[SHARE_INLINE_MAX];
     char *path, *second; /* NUL-terminated, behind the job */
@@ -68,6 +86,8 @@ void share_pool_end(struct share_pool *pool);
 void share_pool_close(struct share_pool *pool); /* after share_pool_end; NULL is fine */
 void share_pool_add(struct share_pool *pool, struct share_job *job);
 struct share_job *share_pool_take(struct share_pool *pool); /* one that is done, or NULL */
+/* A lock that waits is to give up; it is done soon, with -EINTR unless it has the lock. */
+void share_pool_cancel(struct share_pool *pool, struct share_job *job);
 
 /* Opens the folders of an instance. 0, or a negative errno value with *which set. */
 int share_open(struct share *share, const struct mount_config *mounts, size_t count, size_t *which);
@@ -82,5 +102,17 @@ void share_handle_put(struct share_handle *handle);
 
 /* Carries out job->request: fills in result, answer, opened. Any thread. */
 void share_execute(struct share_job *job);
+
+/* --- share_lock.c: IO_FILE_LOCK ----------------------------------------------------------------
+ */
+
+/* Tries the lock, without waiting: -EAGAIN. */
+int64_t share_lock_try(struct share_job *job);
+/* Waits for it; from a thread of the job's own, to which SHARE_LOCK_SIGNAL is sent after
+ * job->cancelled has been set. */
+int64_t share_lock_wait(struct share_job *job);
+void share_lock_close(struct share *share); /* with the share */
+
+#define SHARE_LOCK_SIGNAL SIGURG /* breaks off a wait; ignored by whoever else gets it */
 
 #endif

@@ -18,6 +18,7 @@ struct share_pool {
     pthread_cond_t changed;
     struct share_job *queue, **last;
     struct share_job *done, **last_done;
+    struct share_job *waiting; /* for locks, each with a thread of its own */
     bool ending, stuck;
     pthread_t threads[SHARE_THREADS];
     unsigned thread_count, idle;
@@ -27,6 +28,110 @@ struct share_pool {
     void *context;
 };
 
+/* The lock is held. */
+static void put_done(struct share_pool *pool, struct share_job *job)
+{
+    uint64_t one = 1;
+
+    job->next = NULL;
+    *pool->last_done = job;
+    pool->last_done = &job->next;
+    (void)!write(pool->fd, &one, sizeof(one));
+}
+
+/* A job that waits for a lock, and where it is kept meanwhile. */
+struct wait_for_lock {
+    struct share_pool *pool;
+    struct share_job *job;
+};
+
+static void *wait_for_lock(void *argument)
+{
+    struct wait_for_lock wait = *(struct wait_for_lock *)argument;
+    struct share_job *job = wait.job;
+    sigset_t set;
+
+    free(argument);
+    sigemptyset(&set);
+    sigaddset(&set, SHARE_LOCK_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    job->result = share_lock_wait(job);
+    pthread_mutex_lock(&wait.pool->lock);
+    job->waits = false; /* from here on nobody sends this thread a signal */
+    if (job->waiting_before)
+        job->waiting_before->waiting_after = job->waiting_after;
+    else
+        wait.pool->waiting = job->waiting_after;
+    if (job->waiting_after)
+        job->waiting_after->waiting_before = job->waiting_before;
+    put_done(wait.pool, job);
+    pthread_cond_broadcast(&wait.pool->changed);
+    pthread_mutex_unlock(&wait.pool->lock);
+    return NULL;
+}
+
+/* The lock is held. Returns whether the job waits now. */
+static bool start_waiting(struct share_pool *pool, struct share_job *job)
+{
+    struct wait_for_lock *wait = malloc(sizeof(*wait));
+    sigset_t all, before;
+    pthread_attr_t detached;
+    int error;
+
+    if (!wait)
+        return false;
+    *wait = (struct wait_for_lock){pool, job};
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    job->waits = true;
+    job->waiting_before = NULL;
+    job->waiting_after = pool->waiting;
+    error = pthread_create(&job->waiter, &detached, wait_for_lock, wait);
+    pthread_attr_destroy(&detached);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error) {
+        job->waits = false;
+        free(wait);
+        return false;
+    }
+    if (pool->waiting)
+        pool->waiting->waiting_before = job;
+    pool->waiting = job;
+    return true;
+}
+
+/* The lock is held. */
+static void cancel(struct share_job *job)
+{
+    atomic_store(&job->cancelled, true);
+    if (job->waits)
+        pthread_kill(job->waiter, SHARE_LOCK_SIGNAL);
+}
+
+void share_pool_cancel(struct share_pool *pool, struct share_job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    cancel(job);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* What the job's thread does when it is through with it. The lock is held. */
+static void finish(struct share_pool *pool, struct share_job *job)
+{
+    if (job->result == -EAGAIN && job->request.operation == IO_FILE_LOCK &&
+        (job->request.flags & IO_LOCK_WAIT)) {
+        if (pool->ending || atomic_load(&job->cancelled))
+            job->result = -EINTR;
+        else if (start_waiting(pool, job))
+            return;
+        else
+            job->result = -ENOLCK;
+    }
+    put_done(pool, job);
+}
+
 static void *work(void *argument)
 {
     struct share_pool *pool = argument;
@@ -34,7 +139,6 @@ static void *work(void *argument)
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct share_job *job = pool->queue;
-        uint64_t one = 1;
 
         if (pool->ending)
             break;
@@ -50,10 +154,7 @@ static void *work(void *argument)
         pthread_mutex_unlock(&pool->lock);
         share_execute(job);
         pthread_mutex_lock(&pool->lock);
-        job->next = NULL;
-        *pool->last_done = job;
-        pool->last_done = &job->next;
-        (void)!write(pool->fd, &one, sizeof(one));
+        finish(pool, job);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -70,13 +171,20 @@ static void woken(struct event_source *source, uint32_t bits)
         pool->ready(pool->context);
 }
 
+static void ignore(int signal)
+{
+    (void)signal;
+}
+
 struct share_pool *share_pool_open(struct event_loop *loop, void (*ready)(void *context),
                                    void *context)
 {
+    const struct sigaction breaks_off = {.sa_handler = ignore}; /* without SA_RESTART */
     struct share_pool *pool = calloc(1, sizeof(*pool));
 
     if (!pool)
         return NULL;
+    sigaction(SHARE_LOCK_SIGNAL, &breaks_off, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);
     pool->last = &pool->queue;
@@ -121,15 +229,10 @@ void share_pool_add(struct share_pool *pool, struct share_job *job)
     }
     pthread_mutex_unlock(&pool->lock);
     if (here) {
-        uint64_t one = 1;
-
         share_execute(job);
         pthread_mutex_lock(&pool->lock);
-        job->next = NULL;
-        *pool->last_done = job;
-        pool->last_done = &job->next;
+        finish(pool, job);
         pthread_mutex_unlock(&pool->lock);
-        (void)!write(pool->fd, &one, sizeof(one));
     }
 }
 
@@ -166,6 +269,13 @@ void share_pool_end(struct share_pool *pool)
     pthread_mutex_unlock(&pool->lock);
     clock_gettime(CLOCK_REALTIME, &limit);
     limit.tv_sec++;
+    pthread_mutex_lock(&pool->lock);
+    for (struct share_job *job = pool->waiting; job; job = job->waiting_after)
+        cancel(job);
+    while (pool->waiting && !pthread_cond_timedwait(&pool->changed, &pool->lock, &limit))
+        ;
+    pool->stuck = pool->waiting;
+    pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->thread_count; i++)
         if (pthread_timedjoin_np(pool->threads[i], NULL, &limit)) {
             /* It waits for storage that does not answer. It touches nothing but its job, and the

@@ -72,6 +72,7 @@ int summary_instance_status(const struct instance_result *result)
         return 137; /* 128 + SIGKILL */
     case FATE_LOST:
         return result->signal ? 128 + result->signal : STATUS_LOST;
+    case FATE_HUNG:
     case FATE_UNKNOWN:
     case FATE_SILENT:
         break;
@@ -96,6 +97,9 @@ const char *summary_fate_text(const struct instance_result *result, char *buffer
         break;
     case FATE_CRASHED:
         snprintf(buffer, capacity, "crashed: %s", result->cause);
+        break;
+    case FATE_HUNG:
+        snprintf(buffer, capacity, "hung: %s", result->cause);
         break;
     case FATE_KILLED:
         snprintf(buffer, capacity, "killed");

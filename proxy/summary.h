@@ -14,6 +14,7 @@ enum instance_fate {
     FATE_UNKNOWN, /* still runs, as far as anyone knows */
     FATE_EXITED,  /* by itself */
     FATE_CRASHED,
+    FATE_HUNG,    /* a core of its kernel does not answer any more */
     FATE_STOPPED, /* on our order */
     FATE_KILLED,  /* it did not end on our order, the machine was ended under it */
     FATE_LOST,    /* the machine ended by itself under it */
@@ -36,7 +37,7 @@ struct instance_result {
     bool timed_out;       /* still ran at the time limit */
     struct instance_record record;
     struct shm_crash crash; /* for FATE_CRASHED */
-    char cause[512];        /* for FATE_CRASHED and FATE_LOST, in words; may be empty */
+    char cause[512];        /* for FATE_CRASHED, HUNG and LOST, in words; may be empty */
 };
 
 struct machine_result {

@@ -69,6 +69,8 @@ static const char *fate_word(enum instance_fate fate)
         return "exited";
     case FATE_CRASHED:
         return "crashed";
+    case FATE_HUNG:
+        return "hung";
     case FATE_STOPPED:
         return "stopped";
     case FATE_KILLED:

@@ -58,7 +58,8 @@ struct shm_header {
     struct shm_clock clock;
     /* Of struct shm_verdict[peers], from the lagoon's start; 0: there is none. */
     uint64_t verdicts_offset;
-    uint8_t reserved[160];
+    _Atomic uint64_t verdicts_given; /* grows after each, before the peers are rung */
+    uint8_t reserved[152];
 };
 _Static_assert(sizeof(struct shm_header) == 256, "layout of the lagoon's header");
 
@@ -167,6 +168,13 @@ struct shm_port {
 };
 _Static_assert(sizeof(struct shm_port) == 2 * SHM_LINE, "layout of a port");
 
+/* The entry of a pair of a peer with itself has no ring. Its `credit` is the peer's news: it grows
+ * after anything that others' kernels may have to look at (a control message to any of them, the own
+ * end), before they are rung, so that who is rung looks only at those in whom it has changed. It
+ * stands there, and not at the section's start, because sections are large powers of two apart: the
+ * same cache set for all of them. */
+#define SHM_PORT_NEWS credit
+
 /* At the start of every section (section 0's lies at header.section0_offset). */
 struct shm_section {
     uint32_t magic;        /* SHM_SECTION_MAGIC */
@@ -187,7 +195,11 @@ struct shm_section {
     _Atomic uint64_t cores;             /* cores of the instance that are up */
     _Atomic uint64_t heartbeats_offset; /* of struct shm_heartbeat[cores] */
     _Atomic uint64_t directory_offset;  /* of struct shm_directory (shm/channel.h); 0: none yet */
-    uint64_t status_reserved[4];
+    /* Of the program's memory as others have been told of it (ATOLL_CALL_EXTENTS). */
+    _Atomic uint64_t mapping_generation;
+    /* The proxy's section alone: raised when it wants to hear of silent cores (shm_heartbeat). */
+    _Atomic uint64_t probe;
+    uint64_t status_reserved[2];
 
     _Alignas(SHM_LINE) struct shm_times times;
     _Alignas(SHM_LINE) struct shm_counters counters;
@@ -197,8 +209,12 @@ struct shm_section {
 /* A core's sign of life: `beats` grows at every scheduling decision, timer tick and idle entry. */
 struct shm_heartbeat {
     _Alignas(SHM_LINE) _Atomic uint64_t beats;
-    _Atomic uint64_t idle; /* 1 while the core is halted */
+    _Atomic uint64_t idle;     /* 1 while the core is halted */
+    _Atomic uint64_t answered; /* the proxy's `probe` that the core has seen last */
+    _Atomic uint64_t calls;    /* system calls of the core so far, at that time */
+    _Atomic uint64_t where;    /* RIP if the last interrupt met the kernel; 0: the program */
 };
+_Static_assert(sizeof(struct shm_heartbeat) == SHM_LINE, "a line for each core");
 
 /* The kernel's log: a byte stream that overwrites its oldest bytes. The bytes [end - size, end) are
  * the newest; a reader copies, then looks at `writing` and drops what was overwritten meanwhile.

@@ -45,7 +45,9 @@ INLINE void copy_small(uint8_t *to, const uint8_t *from, size_t length)
             memcpy(to + 16, from + 16, 16);
         memcpy(to, from, 16);
         memcpy(to + length - 16, last, 16);
-    } else if (length >= 8) {
+    } else if (length == 8) {
+        memcpy(to, from, 8);
+    } else if (length > 8) {
         uint64_t first, last;
         memcpy(&first, from, 8);
         memcpy(&last, from + length - 8, 8);
@@ -120,9 +122,7 @@ static bool writer_refused(const struct shm_ring_writer *writer)
 INLINE void writer_publish(struct shm_ring_writer *writer, struct shm_cell *head, uint16_t kind,
                            size_t length, uint64_t cells)
 {
-    head->length = (uint32_t)length;
-    head->kind = kind;
-    head->flags = 0;
+    head->description = (uint32_t)length | (uint64_t)kind << 32;
     atomic_store_explicit(&head->sequence, writer->head + 1, memory_order_release);
     writer->head += cells;
     if (UNLIKELY(writer->waiting)) {
@@ -238,10 +238,9 @@ bool shm_ring_can_send(struct shm_ring_writer *writer, size_t length)
            writer_reserve(writer, cells_of(length)) == 0;
 }
 
-bool shm_ring_reader_armed(struct shm_ring_writer *writer, uint32_t *core)
+INLINE bool reader_armed(struct shm_ring_writer *writer, uint32_t *core)
 {
     const struct shm_port *reader = writer->reader_port;
-    shm_fence();
     if (!reader)
         return false;
     uint32_t armed = atomic_load_explicit(&reader->armed, memory_order_relaxed);
@@ -253,6 +252,18 @@ bool shm_ring_reader_armed(struct shm_ring_writer *writer, uint32_t *core)
     writer->rung_skipped = 0;
     *core = atomic_load_explicit(&reader->reader_core, memory_order_relaxed);
     return true;
+}
+
+bool shm_ring_reader_armed(struct shm_ring_writer *writer, uint32_t *core)
+{
+    shm_fence();
+    return reader_armed(writer, core);
+}
+
+bool shm_ring_reader_armed_lately(struct shm_ring_writer *writer, uint32_t *core)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    return reader_armed(writer, core);
 }
 
 bool shm_ring_sender_wait(struct shm_ring_writer *writer, size_t length, uint32_t core)
@@ -457,9 +468,10 @@ int shm_ring_receive(struct shm_ring_reader *reader, uint16_t *kind, void *buffe
     if (++reader->run > RUN_LONG)
         __builtin_prefetch(&reader->cells[(reader->tail + RUN_AHEAD) & reader->mask]);
 
-    size_t bytes = SHM_READ_ONCE(head->length);
-    uint16_t message_kind = SHM_READ_ONCE(head->kind);
-    if (UNLIKELY(SHM_READ_ONCE(head->flags) != 0 || bytes > shm_ring_message_max(reader->mask + 1)))
+    uint64_t description = SHM_READ_ONCE(head->description);
+    size_t bytes = (uint32_t)description;
+    uint16_t message_kind = (uint16_t)(description >> 32);
+    if (UNLIKELY(description >> 48 != 0 || bytes > shm_ring_message_max(reader->mask + 1)))
         return reader_broken(reader);
     if (UNLIKELY(bytes > capacity)) {
         if (!reader_current(reader))
@@ -502,10 +514,10 @@ int shm_ring_peek(struct shm_ring_reader *reader, struct shm_peek *peek, bool *c
     *credit_due = false;
     if (sequence != reader->tail + 1)
         return reader_idle(reader, sequence, credit_due);
-    peek->length = SHM_READ_ONCE(head->length);
-    peek->kind = SHM_READ_ONCE(head->kind);
-    if (UNLIKELY(SHM_READ_ONCE(head->flags) != 0 ||
-                 peek->length > shm_ring_message_max(reader->mask + 1)))
+    uint64_t description = SHM_READ_ONCE(head->description);
+    peek->length = (uint32_t)description;
+    peek->kind = (uint16_t)(description >> 32);
+    if (UNLIKELY(description >> 48 != 0 || peek->length > shm_ring_message_max(reader->mask + 1)))
         return reader_broken(reader);
     peek->cells = cells_of(peek->length);
     peek->payload = head->payload;

@@ -14,9 +14,15 @@
 
 struct shm_cell {
     _Alignas(SHM_LINE) _Atomic uint64_t sequence;
-    uint32_t length; /* payload bytes of the whole message */
-    uint16_t kind;   /* for the layer above; see ipi-msg/control.h and abi/io.h */
-    uint16_t flags;  /* 0 for now; a reader refuses what it does not know */
+    union {
+        struct {
+            uint32_t length; /* payload bytes of the whole message */
+            uint16_t kind;   /* for the layer above; see ipi-msg/control.h and abi/io.h */
+            uint16_t flags;  /* 0 for now; a reader refuses what it does not know */
+        };
+        uint64_t description; /* the three together, for one load or store: each store more to a
+                                 line that is still on its way holds up all those after it */
+    };
     uint8_t payload[48];
 };
 struct shm_cell_more {
@@ -95,6 +101,14 @@ bool shm_ring_can_send(struct shm_ring_writer *writer, size_t length);
  * case that doorbell was lost. */
 bool shm_ring_reader_armed(struct shm_ring_writer *writer, uint32_t *core);
 #define SHM_RING_AGAIN 16
+
+/* The same without the fence, which costs as much as the rest of a send and keeps the next message
+ * from being written while this one's line is still on its way. For readers who, once they have
+ * armed, look SHM_SETTLE_LOOKS times, with a pause after each, before they sleep: by then a store
+ * that was under way when they armed is to be seen. No manual promises that time, so such a reader
+ * also looks again now and then while it sleeps. */
+bool shm_ring_reader_armed_lately(struct shm_ring_writer *writer, uint32_t *core);
+#define SHM_SETTLE_LOOKS 40 /* about a microsecond */
 
 /* After -EAGAIN: announces that this peer waits for credits, its doorbell on `core`, then looks
  * once more. True when a message of `length` bytes fits after all (or the ring is broken): send

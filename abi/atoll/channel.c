@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELLS_DEFAULT 256
-#define CELL_MAX 1024 /* bytes: longer messages are copied once less in bulk */
+#define CELLS_DEFAULT 64 /* 4 KiB: two rings, there and back, leave room in the first cache */
+#define CELL_MAX 1024    /* bytes: longer messages are copied once less in bulk */
 
 /* The name in a call's field; 0 or -EINVAL. */
 static int name_copy(char *to, const char *name)

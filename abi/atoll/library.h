@@ -88,6 +88,13 @@ struct arena {
     } * used;              /* [cells of the ring] */
 };
 
+/* How to copy into the section (copy.c): what each way has cost, in ticks for 4 KiB. */
+struct copy_ways {
+    uint64_t cost[2]; /* with plain stores, past the caches; 0: not known yet */
+    uint32_t count;
+};
+void copy_in(struct copy_ways *ways, uint8_t *to, const uint8_t *from, size_t length);
+
 enum held { HELD_NOTHING, HELD_CELL, HELD_BULK };
 
 struct atoll_channel {
@@ -108,6 +115,7 @@ struct atoll_channel {
     };
     size_t cell_max; /* longest message that goes through the ring */
     struct arena arena;
+    struct copy_ways copy;
     enum held held; /* between reserve and commit, peek and release */
     uint64_t held_at, held_length;
     struct shm_peek peek;

@@ -18,7 +18,7 @@ static inline void sent(struct atoll_channel *channel, size_t length)
     uint32_t core;
     channel->statistics.messages++;
     channel->statistics.bytes += length;
-    bool ring = shm_ring_reader_armed(&channel->writer, &core);
+    bool ring = shm_ring_reader_armed_lately(&channel->writer, &core);
     channel->statistics.doorbells += ring;
     channel_unlock(channel);
     if (UNLIKELY(ring))
@@ -78,8 +78,7 @@ static int send_once(struct atoll_channel *channel, const struct shm_piece *piec
         return error;
     uint8_t *to = section_bytes(at);
     for (size_t i = 0; i < count; i++) {
-        if (pieces[i].length != 0)
-            memcpy(to, pieces[i].data, pieces[i].length);
+        copy_in(&channel->copy, to, pieces[i].data, pieces[i].length);
         to += pieces[i].length;
     }
     return bulk_send(channel, at, length);
@@ -402,6 +401,7 @@ ssize_t atoll_receive(struct atoll_channel *channel, void *buffer, size_t capaci
          tries++) {
         if (atomic_load_explicit(&head->sequence, memory_order_relaxed) == reader->tail + 1)
             break;
+        reader->run = 0; /* not behind its sender */
         library_pause();
     }
     if (LIKELY(channel->error == 0 &&

@@ -215,6 +215,63 @@ int atoll_window_find(uint32_t peer, const char *name, int64_t timeout,
 int atoll_window_map(const struct atoll_window *window, const void **memory);
 int atoll_window_check(const struct atoll_window *window);
 
+/* --- The memory of a job's peers ----------------------------------------------------------------
+ *
+ * Instances of the same job (`job: NAME` in the machine file, --job NAME) can read all of each
+ * other's memory: a large message is then one copy, from the sender's own pages to the receiver's
+ * buffer. A program is told of its job by environment variables: ATOLL_JOB (its name),
+ * ATOLL_JOB_RANK (0 to size - 1, in the order of the instances), ATOLL_JOB_SIZE, ATOLL_JOB_PEERS
+ * (the numbers of the peers in the order of their ranks, as in "1-4,7").
+ *
+ * The sender finds out where its message lies (atoll_extents), sends the extents to the receiver by
+ * any channel, and leaves the memory alone until the receiver has answered that it has read it. */
+
+/* A piece of an instance's memory: bytes from its start. Pieces that come from another instance
+ * need no trust: reading checks them. */
+struct atoll_extent {
+    uint64_t offset;
+    uint64_t length;
+};
+
+/* Where [address, +length) of this program lies: up to `capacity` extents (their count is
+ * returned), which describe *covered bytes from `address` on: all of it, or as much as they can;
+ * ask for the rest then. Any memory of the program will do (heap, stack, static data); it is made
+ * present. Looking up what was looked up before takes some nanoseconds and no call. -EACCES: this
+ * instance is of no job; -EFAULT: nothing readable is mapped at `address`; -ENOMEM. Does not sleep,
+ * but for what a page fault takes. */
+ssize_t atoll_extents(const void *address, size_t length, struct atoll_extent *extents,
+                      size_t capacity, size_t *covered);
+
+/* The mapping generation: a word that only the kernel changes, before extents that it has told of
+ * do not hold any more (munmap, mremap, MADV_DONTNEED, PROT_NONE, a smaller break, a mapping over
+ * them). For programs that keep extents themselves: load it (acquire) before asking for them, and
+ * use them as long as it is the same. NULL: not on Atoll, or of no job. Does not sleep. */
+const volatile uint64_t *atoll_mapping_generation(void);
+
+/* Another peer's memory. It may change at any time; a dead peer's stays as it was until that is
+ * started anew. */
+struct atoll_peer_memory {
+    const void *base; /* readable, never writable */
+    uint64_t size;    /* bytes */
+    uint64_t generation;
+    uint32_t peer;
+};
+
+/* Where the peer's memory is readable here. -EACCES: it is not of this instance's job. -EAGAIN: it
+ * has not started yet. -ENOMEM. Does not sleep. */
+int atoll_peer_memory(uint32_t peer, struct atoll_peer_memory *memory);
+
+/* 0, or -EPIPE: the peer has been started anew since. Does not sleep. */
+int atoll_peer_memory_check(const struct atoll_peer_memory *memory);
+
+/* Copies `length` bytes of what the extents describe, one after the other, from the `skip`-th byte
+ * on. Extents may lie in memory that their sender can change. 0; -EPROTO: they do not lie in that
+ * peer's memory, or are too short; -EPIPE as above (in both cases the buffer's content is
+ * undefined). Does not sleep. */
+int atoll_peer_memory_read(const struct atoll_peer_memory *memory,
+                           const struct atoll_extent *extents, size_t count, uint64_t skip,
+                           void *buffer, size_t length);
+
 /* --- Barriers and counters ----------------------------------------------------------------------
  */
 

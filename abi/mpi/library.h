@@ -18,6 +18,7 @@
 #include "abi/mpi/transport.h"
 
 #include <mpi.h>
+#include <stdnoreturn.h>
 
 #define TAG_MAX INT32_MAX
 

@@ -45,36 +45,52 @@ static void print(const char *name, size_t bytes, double value)
 /* --- The floor: two bare threads that pass one cache line; one memcpy ----------------------------
  */
 
-static struct {
+#define SLOTS 64
+
+static struct slot {
     _Alignas(64) _Atomic unsigned word;
-} line;
+} forth[SLOTS], back[SLOTS];
 static unsigned passes;
+static unsigned slots; /* lines that take turns each way; 0: one line, there and back */
+
+static void pass(struct slot *way, unsigned i, unsigned value)
+{
+    atomic_store_explicit(&way[slots ? i % slots : 0].word, value, memory_order_release);
+}
+
+static void await(struct slot *way, unsigned i, unsigned value)
+{
+    while (atomic_load_explicit(&way[slots ? i % slots : 0].word, memory_order_acquire) != value)
+        __builtin_ia32_pause();
+}
 
 static void *answer(void *unused)
 {
     (void)unused;
-    for (unsigned i = 1; i < 2 * passes; i += 2) {
-        while (atomic_load_explicit(&line.word, memory_order_acquire) != i)
-            __builtin_ia32_pause();
-        atomic_store_explicit(&line.word, i + 1, memory_order_release);
+    for (unsigned i = 0; i < passes; i++) {
+        await(forth, i, 2 * i + 1);
+        pass(slots ? back : forth, i, 2 * i + 2);
     }
     return NULL;
 }
 
-static double floor_line(void)
+/* ns for one way of a word that two bare threads pass: in one line; or, as any queue must, in a
+ * line that is another each time. */
+static double floor_line(unsigned lines)
 {
     pthread_t thread;
     passes = 20000;
-    atomic_store(&line.word, 0);
+    slots = lines;
+    memset(forth, 0, sizeof(forth));
+    memset(back, 0, sizeof(back));
     if (pthread_create(&thread, NULL, answer, NULL))
         exit(1);
     double start = 0;
-    for (unsigned i = 0; i < 2 * passes; i += 2) {
-        if (i == 2 * 1000) /* the other has come up */
+    for (unsigned i = 0; i < passes; i++) {
+        if (i == 1000) /* the other has come up */
             start = now_ns();
-        atomic_store_explicit(&line.word, i + 1, memory_order_release);
-        while (atomic_load_explicit(&line.word, memory_order_acquire) != i + 2)
-            __builtin_ia32_pause();
+        pass(forth, i, 2 * i + 1);
+        await(slots ? back : forth, i, 2 * i + 2);
     }
     double ns = (now_ns() - start) / (passes - 1000) / 2;
     pthread_join(thread, NULL);
@@ -195,7 +211,8 @@ static void pair(void)
     for (int round = 0; round < rounds; round++) {
         if (self == 3) {
             static const size_t sizes[] = {8, 64, 512, 4096, 65536, MIB, 16 * MIB};
-            print("line", 8, floor_line());
+            print("line", 8, floor_line(0));
+            print("slots", 8, floor_line(SLOTS));
             for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
                 print("memcpy", sizes[i], floor_copy(sizes[i]));
         }

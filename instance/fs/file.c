@@ -3,6 +3,7 @@
 #include "instance/fs/file.h"
 
 #include "instance/fs/console.h"
+#include "instance/fs/file_locks.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/user.h"
 #include "instance/sched/wait.h"
@@ -93,6 +94,7 @@ void file_put(struct file *file)
 {
     if (atomic_fetch_sub_explicit(&file->references, 1, memory_order_acq_rel) != 1)
         return;
+    file_locks_release(file);
     if (file->operations->release != NULL)
         file->operations->release(file);
     kfree(file);
@@ -177,8 +179,10 @@ int file_install_at(struct file *file, int descriptor, bool close_on_exec)
         }
     }
     spin_unlock_irq(&file_lock, saved);
-    if (former != NULL)
+    if (former != NULL) {
+        file_locks_descriptor_closed(former);
         file_put(former);
+    }
     return result;
 }
 
@@ -197,6 +201,7 @@ int file_close(int descriptor)
     spin_unlock_irq(&file_lock, saved);
     if (file == NULL)
         return -EBADF;
+    file_locks_descriptor_closed(file);
     file_put(file);
     return 0;
 }
@@ -242,6 +247,7 @@ void file_set_limit(uint64_t limit)
  */
 
 #define FILE_BYTES_MAX UINT64_C(0x7ffff000)
+#define PROGRAM_PAGE UINT64_C(4096)
 
 uint64_t file_cursor_left(const struct file_cursor *cursor)
 {
@@ -296,6 +302,39 @@ int file_cursor_read(struct file_cursor *cursor, void *to, uint64_t length)
 int file_cursor_write(struct file_cursor *cursor, const void *from, uint64_t length)
 {
     return file_cursor_copy(cursor, NULL, from, length);
+}
+
+/* What the whole could not do, page by page. */
+static int64_t file_cursor_most(struct file_cursor *cursor, uint8_t *to, const uint8_t *from,
+                                uint64_t length)
+{
+    uint64_t done = 0;
+    if (file_cursor_copy(cursor, to, from, length) == 0)
+        return (int64_t)length;
+    while (done < length) {
+        uint64_t left = cursor->vectors->length - cursor->done;
+        uint64_t piece =
+            PROGRAM_PAGE - ((cursor->vectors->address + cursor->done) & (PROGRAM_PAGE - 1));
+        if (piece > left)
+            piece = left;
+        if (piece > length - done)
+            piece = length - done;
+        if (file_cursor_copy(cursor, to != NULL ? to + done : NULL,
+                             from != NULL ? from + done : NULL, piece) != 0)
+            break;
+        done += piece;
+    }
+    return done != 0 ? (int64_t)done : -EFAULT;
+}
+
+int64_t file_cursor_read_most(struct file_cursor *cursor, void *to, uint64_t length)
+{
+    return file_cursor_most(cursor, to, NULL, length);
+}
+
+int64_t file_cursor_write_most(struct file_cursor *cursor, const void *from, uint64_t length)
+{
+    return file_cursor_most(cursor, NULL, from, length);
 }
 
 void file_cursor_skip(struct file_cursor *cursor, uint64_t length)

@@ -72,8 +72,9 @@ struct file {
     _Atomic uint32_t references;
     _Atomic uint32_t flags; /* O_ACCMODE, O_APPEND, O_NONBLOCK ... as F_GETFL gives them */
     uint64_t position;
-    uint64_t serial; /* given when it is first installed; no other file's, ever (epoll) */
-    int stream;      /* of the console: 0, 1, 2 */
+    uint64_t serial;     /* given when it is first installed; no other file's, ever (epoll) */
+    int stream;          /* of the console: 0, 1, 2 */
+    _Atomic bool locked; /* has, or had, locks of its own or of the process (file_locks.h) */
 
     /* Of files that the file system opened (vfs.h); otherwise NULL. */
     struct vfs_node *node; /* held */
@@ -135,6 +136,17 @@ uint64_t file_cursor_left(const struct file_cursor *cursor);
 /* Copies `length` bytes (no more than are left) and moves on. 0 or -EFAULT (moved nowhere). */
 int file_cursor_read(struct file_cursor *cursor, void *to, uint64_t length);
 int file_cursor_write(struct file_cursor *cursor, const void *from, uint64_t length);
+/* The same as far as it goes: how many bytes were copied up to a page that is not there, or -EFAULT
+ * when the first is not. */
+int64_t file_cursor_read_most(struct file_cursor *cursor, void *to, uint64_t length);
+int64_t file_cursor_write_most(struct file_cursor *cursor, const void *from, uint64_t length);
+/* Moves on to the next vector. */
+static inline void file_cursor_next(struct file_cursor *cursor)
+{
+    cursor->vectors++;
+    cursor->count--;
+    cursor->done = 0;
+}
 /* Moves on by `length` bytes (no more than are left) without copying. */
 void file_cursor_skip(struct file_cursor *cursor, uint64_t length);
 

@@ -51,6 +51,22 @@ static void host_call_extent_free(uint64_t extent)
     spin_unlock_irq(&host_lock, saved);
 }
 
+/* Locked; gives the lock up. Until the answer has come. */
+static void host_call_wait(struct host_call *call, uint64_t *saved)
+{
+    bool breakable = call->breakable;
+    while (!call->done) {
+        if (wait_queue_wait(&call->done_queue, &host_lock, saved, 0, breakable) != -EINTR ||
+            call->done)
+            continue;
+        const struct io_file cancel = {.operation = IO_FILE_CANCEL, .value = call->host.tag};
+        const struct shm_piece piece = {&cancel, sizeof(cancel)};
+        breakable = false;
+        while (!call->done && host_send(IO_FILE, &piece, 1) == -EAGAIN)
+            host_wait_on(saved);
+    }
+}
+
 /* Sends the request with `bytes` behind it, and waits. */
 static void host_call_send(struct host_call *call, const void *bytes, size_t length)
 {
@@ -66,8 +82,7 @@ static void host_call_send(struct host_call *call, const void *bytes, size_t len
         host_cancel(&call->host);
         call->result = -EIO;
     } else {
-        while (!call->done)
-            wait_queue_wait(&call->done_queue, &host_lock, &saved, 0, false);
+        host_call_wait(call, &saved);
     }
     spin_unlock_irq(&host_lock, saved);
 }

@@ -12,6 +12,7 @@ struct host_call {
     const char *path, *second; /* or NULL */
     struct file_cursor *from;  /* IO_FILE_WRITE: `length` bytes from here */
     uint64_t length;
+    bool breakable; /* IO_FILE_LOCK: a signal cancels it */
 
     /* The answer: inline bytes go to `to` (at most `capacity`). */
     void *to;
@@ -28,7 +29,8 @@ struct host_call {
 };
 
 /* Carries it out. Returns the result (also -EIO: the channel is closed, -ENOMEM). Sleeps; no signal
- * breaks it off: the host's storage is waited for as on Linux. */
+ * breaks it off (the host's storage is waited for as on Linux) but that of a breakable one: then
+ * the proxy is asked to give up, and says what came of it. */
 int64_t host_call(struct host_call *call);
 /* Gives call->bulk back, if there is any. */
 void host_call_release(struct host_call *call);

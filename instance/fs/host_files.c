@@ -3,10 +3,14 @@
  * others on the host do; a folder that is renamed while the program stands in it is lost to it. */
 #include "instance/fs/host_files.h"
 
+#include "instance/fs/file_locks.h"
 #include "instance/fs/host_call.h"
+#include "instance/fs/mapped.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
+#include "instance/mm/space.h"
 #include "instance/string.h"
+#include "instance/syscall/restart.h"
 
 #include <errno.h>
 #include <linux/fcntl.h>
@@ -21,6 +25,7 @@ struct host_node {
 };
 
 static const struct vfs_node_operations host_operations;
+static void host_changed(const struct vfs_node *node, uint64_t from, uint64_t to);
 
 static struct host_node *host_of(const struct vfs_node *node)
 {
@@ -301,7 +306,10 @@ static int host_truncate(struct vfs_node *node, uint64_t size)
 {
     struct host_call call = host_call_for(node, IO_FILE_TRUNCATE);
     call.request.offset = size;
-    return (int)host_on_path(node, &call);
+    int error = (int)host_on_path(node, &call);
+    if (error == 0)
+        host_changed(node, 0, UINT64_MAX);
+    return error;
 }
 
 static int host_statistics(struct vfs_node *node, struct vfs_statistics *out)
@@ -397,6 +405,21 @@ static int64_t host_read(struct file *file, struct file_cursor *to, uint64_t len
     return done != 0 ? (int64_t)done : result;
 }
 
+/* Shared mappings of host files are copies: those that show bytes which have just been changed
+ * through this instance ask for them again. */
+static bool host_maps(const struct area_file *mapped, const void *context)
+{
+    const struct vfs_node *node = mapped_node(mapped), *changed = context;
+    return node->operations == &host_operations && node->mount == changed->mount &&
+           host_same(node, changed);
+}
+
+static void host_changed(const struct vfs_node *node, uint64_t from, uint64_t to)
+{
+    if (mapped_any_shared())
+        space_forget_pages(host_maps, node, from, to);
+}
+
 static int64_t host_write(struct file *file, struct file_cursor *from, uint64_t length,
                           uint64_t *offset, bool append)
 {
@@ -424,6 +447,8 @@ static int64_t host_write(struct file *file, struct file_cursor *from, uint64_t 
             *offset = written.offset;
         done += (uint64_t)result;
     }
+    if (done != 0)
+        host_changed(file->node, *offset, *offset + done);
     return done != 0 ? (int64_t)done : result;
 }
 
@@ -432,7 +457,10 @@ static int host_file_truncate(struct file *file, uint64_t size)
     struct host_call call = host_call_for(file->node, IO_FILE_TRUNCATE);
     call.request.handle = file->handle;
     call.request.offset = size;
-    return (int)host_call(&call);
+    int error = (int)host_call(&call);
+    if (error == 0)
+        host_changed(file->node, 0, UINT64_MAX);
+    return error;
 }
 
 static int host_sync(struct file *file, bool data_only)
@@ -451,6 +479,45 @@ static int host_allocate(struct file *file, unsigned mode, uint64_t offset, uint
     call.request.offset = offset;
     call.request.value = length;
     return (int)host_call(&call);
+}
+
+static struct host_call host_lock_call(struct file *file, const struct lock_range *range,
+                                       uint32_t flags)
+{
+    static const uint32_t owners[] = {[LOCK_OF_PROCESS] = IO_LOCK_PROCESS,
+                                      [LOCK_OF_FILE] = IO_LOCK_FILE,
+                                      [LOCK_OF_FLOCK] = IO_LOCK_FLOCK};
+    struct host_call call = host_call_for(file->node, IO_FILE_LOCK);
+    call.request.handle = file->handle;
+    call.request.offset = range->start;
+    call.request.value = range->end == INT64_MAX ? 0 : range->end - range->start + 1;
+    call.request.mode = range->type;
+    call.request.flags = owners[range->owner] | flags;
+    return call;
+}
+
+static int host_take_lock(struct file *file, const struct lock_range *range, bool wait)
+{
+    struct host_call call = host_lock_call(file, range, wait ? IO_LOCK_WAIT : 0);
+    call.breakable = wait;
+    int64_t result = host_call(&call);
+    return result == -EINTR ? -ERESTARTSYS : (int)result;
+}
+
+static int host_get_lock(struct file *file, struct lock_range *range)
+{
+    struct io_file_lock found;
+    struct host_call call = host_lock_call(file, range, IO_LOCK_GET);
+    call.to = &found;
+    call.capacity = sizeof(found);
+    int64_t result = host_call(&call);
+    if (result != 0 || call.answered != sizeof(found))
+        return result != 0 ? (int)result : -EIO;
+    range->type = found.type <= LOCK_NONE ? (enum lock_type)found.type : LOCK_NONE;
+    range->start = found.offset;
+    range->end = found.length == 0 ? INT64_MAX : found.offset + found.length - 1;
+    range->owner = LOCK_OF_FILE;
+    return 0;
 }
 
 /* struct linux_dirent64 as the host gives it; the name with its NUL follows. */
@@ -554,5 +621,7 @@ static const struct vfs_node_operations host_operations = {
     .entries = host_entries,
     .sync = host_sync,
     .allocate = host_allocate,
+    .lock = host_take_lock,
+    .lock_get = host_get_lock,
     .read_page = host_read_page,
 };

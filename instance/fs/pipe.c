@@ -1,6 +1,7 @@
-/* Pipes. A ring of PIPE_CAPACITY bytes, as on Linux; writes of up to PIPE_ATOMIC bytes go in whole.
- * The sleeping locks keep one call's bytes together: one reader and one writer at a time, each for
- * as long as it copies or waits; the spinlock guards the two counters and the ends. */
+/* Pipes, also those with a name (FIFOs). A ring of PIPE_CAPACITY bytes, as on Linux; writes of up
+ * to PIPE_ATOMIC bytes go in whole. The sleeping locks keep one call's bytes together: one reader
+ * and one writer at a time, each for as long as it copies or waits; the spinlock guards the two
+ * counters and the ends. */
 #include "instance/fs/pipe.h"
 
 #include "instance/mm/kmalloc.h"
@@ -22,9 +23,10 @@ struct pipe {
     struct wait_queue readers, writers;
     uint64_t written, read; /* bytes in all; read <= written <= read + PIPE_CAPACITY */
     unsigned reader_files, writer_files;
+    uint64_t reader_opens, writer_opens;    /* so far */
     struct file_lock read_turn, write_turn; /* one call copies at a time */
-    uint64_t inode;
-    _Atomic unsigned ends;
+    struct file_status status;
+    _Atomic unsigned references; /* open files, and the name */
     uint8_t bytes[PIPE_CAPACITY];
 };
 
@@ -104,7 +106,7 @@ static int64_t pipe_read(struct file *file, const struct file_vector *vectors, s
 }
 
 /* Puts in what fits now; all or nothing for short writes. 0: no room. */
-static int64_t pipe_put(struct pipe *pipe, struct file_cursor *cursor, uint64_t length)
+static int64_t pipe_fill(struct pipe *pipe, struct file_cursor *cursor, uint64_t length)
 {
     int64_t result = 0;
     file_lock_write(&pipe->write_turn);
@@ -142,7 +144,7 @@ static int64_t pipe_write(struct file *file, const struct file_vector *vectors, 
         return 0;
     pipe_skip_empty(&cursor);
     while (done < length) {
-        int64_t result = pipe_put(pipe, &cursor, length - done);
+        int64_t result = pipe_fill(pipe, &cursor, length - done);
         if (result > 0) {
             done += (uint64_t)result;
             continue;
@@ -164,13 +166,7 @@ static int64_t pipe_write(struct file *file, const struct file_vector *vectors, 
 
 static int pipe_status(struct file *file, struct file_status *status)
 {
-    const struct pipe *pipe = file->data;
-    memset(status, 0, sizeof(*status));
-    status->device = PIPE_DEVICE;
-    status->inode = pipe->inode;
-    status->mode = FILE_TYPE_PIPE | 0600;
-    status->links = 1;
-    status->block_size = PIPE_ATOMIC;
+    *status = ((const struct pipe *)file->data)->status;
     return 0;
 }
 
@@ -196,7 +192,8 @@ static uint32_t pipe_poll_reader(struct file *file)
     struct pipe *pipe = file->data;
     uint64_t saved = spin_lock_irq(&pipe->lock);
     uint32_t bits = pipe->written != pipe->read ? POLLIN | POLLRDNORM : 0;
-    bits |= pipe->writer_files == 0 ? POLLHUP : 0;
+    /* Before the first writer of a FIFO comes, nobody has hung up. */
+    bits |= pipe->writer_files == 0 && pipe->writer_opens != file->handle ? POLLHUP : 0;
     spin_unlock_irq(&pipe->lock, saved);
     return bits;
 }
@@ -212,20 +209,45 @@ static uint32_t pipe_poll_writer(struct file *file)
     return bits;
 }
 
+static uint32_t pipe_poll_both(struct file *file)
+{
+    return (pipe_poll_reader(file) | pipe_poll_writer(file)) & ~(uint32_t)(POLLHUP | POLLERR);
+}
+
+struct pipe *pipe_make(void)
+{
+    struct pipe *pipe = kmalloc(sizeof(*pipe));
+    if (pipe == NULL)
+        return NULL;
+    memset(pipe, 0, offsetof(struct pipe, bytes));
+    wait_queue_init(&pipe->readers);
+    wait_queue_init(&pipe->writers);
+    file_lock_init(&pipe->read_turn);
+    file_lock_init(&pipe->write_turn);
+    atomic_init(&pipe->references, 1);
+    return pipe;
+}
+
+void pipe_put(struct pipe *pipe)
+{
+    if (pipe != NULL && atomic_fetch_sub(&pipe->references, 1) == 1)
+        kfree(pipe);
+}
+
 static void pipe_release(struct file *file)
 {
     struct pipe *pipe = file->data;
+    uint32_t access = pipe_flags(file) & O_ACCMODE;
     uint64_t saved = spin_lock_irq(&pipe->lock);
-    if ((pipe_flags(file) & O_ACCMODE) == O_WRONLY)
-        pipe->writer_files--;
-    else
-        pipe->reader_files--;
+    pipe->writer_files -= access != O_RDONLY;
+    pipe->reader_files -= access != O_WRONLY;
+    if (pipe->writer_files == 0 && pipe->reader_files == 0)
+        pipe->read = pipe->written; /* a FIFO that nobody has open is empty */
     wait_queue_wake(&pipe->readers, UINT32_MAX);
     wait_queue_wake(&pipe->writers, UINT32_MAX);
     spin_unlock_irq(&pipe->lock, saved);
     file_notify();
-    if (atomic_fetch_sub(&pipe->ends, 1) == 1)
-        kfree(pipe);
+    pipe_put(pipe);
 }
 
 static const struct file_operations pipe_reader_operations = {
@@ -242,40 +264,150 @@ static const struct file_operations pipe_writer_operations = {
     .poll = pipe_poll_writer,
     .release = pipe_release,
 };
+static const struct file_operations pipe_both_operations = {
+    .read = pipe_read,
+    .write = pipe_write,
+    .status = pipe_status,
+    .control = pipe_control,
+    .poll = pipe_poll_both,
+    .release = pipe_release,
+};
 
-static struct file *pipe_end(struct pipe *pipe, const struct file_operations *operations,
-                             uint32_t flags)
+struct pipe *pipe_of(const struct file *file)
+{
+    return file->operations->release == pipe_release ? file->data : NULL;
+}
+
+/* One more open file, not counted yet as reader or writer. */
+static struct file *pipe_end(struct pipe *pipe, uint32_t flags)
 {
     struct file *file = kzalloc(sizeof(*file));
+    uint32_t access = flags & O_ACCMODE;
     if (file == NULL)
         return NULL;
-    file->operations = operations;
+    file->operations = access == O_RDONLY   ? &pipe_reader_operations
+                       : access == O_WRONLY ? &pipe_writer_operations
+                                            : &pipe_both_operations;
     file->data = pipe;
     atomic_init(&file->references, 1);
     atomic_init(&file->flags, flags);
+    atomic_fetch_add(&pipe->references, 1);
     return file;
 }
 
 int pipe_create(uint32_t flags, struct file **reader, struct file **writer)
 {
     static _Atomic uint64_t count;
-    struct pipe *pipe = kmalloc(sizeof(*pipe));
+    struct pipe *pipe = pipe_make();
     if (pipe == NULL)
         return -ENOMEM;
-    memset(pipe, 0, offsetof(struct pipe, bytes));
-    wait_queue_init(&pipe->readers);
-    wait_queue_init(&pipe->writers);
-    file_lock_init(&pipe->read_turn);
-    file_lock_init(&pipe->write_turn);
+    pipe->status = (struct file_status){.device = PIPE_DEVICE,
+                                        .inode = 1000 + atomic_fetch_add(&count, 1),
+                                        .mode = FILE_TYPE_PIPE | 0600,
+                                        .links = 1,
+                                        .block_size = PIPE_ATOMIC};
     pipe->reader_files = pipe->writer_files = 1;
-    atomic_init(&pipe->ends, 2);
-    pipe->inode = 1000 + atomic_fetch_add(&count, 1);
-    *reader = pipe_end(pipe, &pipe_reader_operations, flags | O_RDONLY);
-    *writer = pipe_end(pipe, &pipe_writer_operations, flags | O_WRONLY);
-    if (*reader != NULL && *writer != NULL)
-        return 0;
-    kfree(*reader);
-    kfree(*writer);
-    kfree(pipe);
-    return -ENOMEM;
+    pipe->reader_opens = pipe->writer_opens = 1;
+    *reader = pipe_end(pipe, flags | O_RDONLY);
+    *writer = pipe_end(pipe, flags | O_WRONLY);
+    int error = *reader != NULL && *writer != NULL ? 0 : -ENOMEM;
+    if (error != 0) {
+        if (*reader != NULL)
+            pipe_put(pipe);
+        if (*writer != NULL)
+            pipe_put(pipe);
+        kfree(*reader);
+        kfree(*writer);
+    }
+    pipe_put(pipe); /* the ends have it now */
+    return error;
+}
+
+/* Locked. Waits until the other end has been opened once more: 0 or -ERESTARTSYS. */
+static int pipe_wait_for_other(struct pipe *pipe, struct wait_queue *queue, const uint64_t *opens,
+                               uint64_t *saved)
+{
+    uint64_t seen = *opens;
+    while (*opens == seen)
+        if (wait_queue_wait(queue, &pipe->lock, saved, 0, true) == -EINTR)
+            return -ERESTARTSYS;
+    return 0;
+}
+
+int pipe_open(struct pipe *pipe, const struct file_status *status, uint32_t flags,
+              struct file **out)
+{
+    uint32_t access = flags & O_ACCMODE;
+    bool wait = !(flags & O_NONBLOCK);
+    int error = 0;
+    struct file *file = pipe_end(pipe, flags & (O_ACCMODE | O_NONBLOCK | O_APPEND));
+    if (file == NULL)
+        return -ENOMEM;
+    uint64_t saved = spin_lock_irq(&pipe->lock);
+    pipe->status = *status;
+    if (access == O_WRONLY && !wait && pipe->reader_files == 0) {
+        spin_unlock_irq(&pipe->lock, saved);
+        pipe_put(pipe);
+        kfree(file);
+        return -ENXIO;
+    }
+    file->handle = pipe->writer_files == 0 ? pipe->writer_opens : UINT64_MAX;
+    bool reads = access != O_WRONLY, writes = access != O_RDONLY;
+    pipe->reader_files += reads;
+    pipe->reader_opens += reads;
+    pipe->writer_files += writes;
+    pipe->writer_opens += writes;
+    wait_queue_wake(&pipe->readers, UINT32_MAX);
+    wait_queue_wake(&pipe->writers, UINT32_MAX);
+    if (!writes && wait && pipe->writer_files == 0)
+        error = pipe_wait_for_other(pipe, &pipe->readers, &pipe->writer_opens, &saved);
+    else if (!reads && wait && pipe->reader_files == 0)
+        error = pipe_wait_for_other(pipe, &pipe->writers, &pipe->reader_opens, &saved);
+    spin_unlock_irq(&pipe->lock, saved);
+    if (error != 0)
+        file_put(file);
+    else
+        *out = file;
+    return error;
+}
+
+/* --- splice and tee ----------------------------------------------------------------------------
+ */
+
+int64_t pipe_look_begin(struct file *file, bool wait)
+{
+    struct pipe *pipe = file->data;
+    for (;;) {
+        int error = 0;
+        uint64_t saved = spin_lock_irq(&pipe->lock);
+        while (pipe->written == pipe->read && pipe->writer_files != 0 && error == 0)
+            error = wait ? wait_queue_wait(&pipe->readers, &pipe->lock, &saved, 0, true) : -EAGAIN;
+        bool over = pipe->written == pipe->read;
+        spin_unlock_irq(&pipe->lock, saved);
+        if (error != 0 || over)
+            return error == -EINTR ? -ERESTARTSYS : error;
+        file_lock_write(&pipe->read_turn);
+        uint64_t there = pipe_filled(pipe);
+        if (there != 0)
+            return (int64_t)there;
+        file_unlock_write(&pipe->read_turn);
+    }
+}
+
+int pipe_look(struct file *file, uint64_t skip, struct file_cursor *to, uint64_t length)
+{
+    struct pipe *pipe = file->data;
+    return pipe_copy(pipe, pipe->read + skip, to, length, true);
+}
+
+void pipe_look_end(struct file *file, uint64_t taken)
+{
+    struct pipe *pipe = file->data;
+    uint64_t saved = spin_lock_irq(&pipe->lock);
+    pipe->read += taken;
+    wait_queue_wake(&pipe->writers, UINT32_MAX);
+    spin_unlock_irq(&pipe->lock, saved);
+    file_unlock_write(&pipe->read_turn);
+    if (taken != 0)
+        file_notify();
 }

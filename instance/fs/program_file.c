@@ -1,5 +1,6 @@
-/* The program's own file, as it lies in the lagoon: what /proc/self/exe leads to, wherever on the
- * host it came from. Read-only; one node for all who open it. */
+/* The program's own file, as it lies in the lagoon: what /proc/self/exe leads to, and what lies at
+ * the path that it names (runtimes open that, for their symbols), hung over an empty file there.
+ * Read-only; one node for all who open it. */
 #include "instance/fs/vfs.h"
 
 #include "instance/mm/frames.h"
@@ -7,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/fcntl.h>
+#include <linux/magic.h>
 
 static const uint8_t *program_bytes;
 static uint64_t program_size;
@@ -63,19 +65,68 @@ static const struct vfs_node_operations program_operations = {
     .release = program_release,
 };
 
-int program_file_open(const uint8_t *bytes, uint64_t size, struct file **file)
+static struct vfs_node program_node;
+
+int program_file_open(struct file **file)
 {
-    static struct vfs_node node;
-    static struct spinlock lock;
+    return vfs_open_node(vfs_hold(&program_node), O_RDONLY, file);
+}
+
+/* The directory `name` of `parent`, made if it is missing: *node is held. */
+static int enter_directory(struct vfs_node *parent, const char *name, struct vfs_node **node)
+{
+    struct vfs_creation creation = {.mode = FILE_TYPE_DIRECTORY | 0755};
+    int error = parent->operations->lookup(parent, name, node);
+    if (error == -ENOENT)
+        error = parent->operations->create(parent, name, &creation, node);
+    return error;
+}
+
+int program_file_init(const uint8_t *bytes, uint64_t size, const char *path)
+{
+    static struct vfs_mount mount = {
+        .type = "atoll", .magic = TMPFS_MAGIC, .root = &program_node, .read_only = true};
+    struct vfs_creation empty = {.mode = FILE_TYPE_REGULAR | 0755};
     struct vfs_mount *root = atomic_load(&vfs_mounts);
     while (root->covered != NULL)
         root = root->next;
-    spin_lock(&lock);
-    if (node.operations == NULL) {
-        program_bytes = bytes;
-        program_size = size;
-        vfs_node_init(&node, &program_operations, root, FILE_TYPE_REGULAR);
+    struct vfs_node *directory = vfs_hold(root->root), *next = NULL;
+    char name[VFS_NAME_MAX + 1];
+    int error = 0;
+
+    program_bytes = bytes;
+    program_size = size;
+    vfs_node_init(&program_node, &program_operations, &mount, FILE_TYPE_REGULAR);
+    mount.path = path;
+    while (error == 0) {
+        while (*path == '/')
+            path++;
+        size_t length = 0;
+        while (path[length] != '\0' && path[length] != '/')
+            length++;
+        if (length == 0 || length > VFS_NAME_MAX) {
+            error = -EINVAL;
+            break;
+        }
+        memcpy(name, path, length);
+        name[length] = '\0';
+        path += length;
+        bool last = *path == '\0';
+        if (last)
+            error = directory->operations->create(directory, name, &empty, &next);
+        else
+            error = enter_directory(directory, name, &next);
+        if (error != 0)
+            break;
+        vfs_put(directory);
+        directory = next;
+        if (!last && directory->type != FILE_TYPE_DIRECTORY)
+            error = -ENOTDIR;
+        if (last) {
+            vfs_mount_add(&mount, directory); /* takes the reference over */
+            return 0;
+        }
     }
-    spin_unlock(&lock);
-    return vfs_open_node(vfs_hold(&node), O_RDONLY, file);
+    vfs_put(directory);
+    return error;
 }

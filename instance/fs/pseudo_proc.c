@@ -404,10 +404,8 @@ static int64_t exe_target(uint64_t number, char *to, size_t capacity)
 /* The program's own file, as it was handed over: runtimes read it for their symbols. */
 static int exe_follow(uint64_t number, struct file **file)
 {
-    uint64_t size, physical;
-    const uint8_t *image = program_image(&size, &physical);
     (void)number;
-    return program_file_open(image, size, file);
+    return program_file_open(file);
 }
 
 static int64_t cwd_target(uint64_t number, char *to, size_t capacity)

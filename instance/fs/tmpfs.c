@@ -2,15 +2,19 @@
  * longer than a look along one list); a file's bytes have a sleeping lock of their own, because
  * they are copied to and from the program's memory, and a spinlock around the tree of pages, which
  * page faults of mappings take too. Order: a file's lock, the address space's, its pages' lock. */
+#include "instance/fs/mapped.h"
+#include "instance/fs/pipe.h"
 #include "instance/fs/tmpfs_pages.h"
 #include "instance/fs/vfs.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
+#include "instance/mm/space.h"
 #include "instance/platform/platform.h"
 #include "instance/string.h"
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <linux/fcntl.h>
 #include <linux/magic.h>
 
 #define TMPFS_SIZE_MAX INT64_MAX
@@ -23,6 +27,7 @@ struct tmpfs_node {
     uint64_t inode;
     uint32_t mode, user, group;
     uint64_t links; /* names; 0: removed */
+    bool linkable;  /* without a name yet, but may be given one (O_TMPFILE) */
     struct file_time accessed, modified, changed;
 
     /* Directories. */
@@ -39,7 +44,11 @@ struct tmpfs_node {
     struct file_lock data_lock;
     struct spinlock pages_lock;
     struct tmpfs_pages pages;
-    uint64_t size; /* written under both locks */
+    uint64_t size;                        /* written under both locks */
+    uint32_t seals;                       /* F_SEAL_*, under both locks */
+    uint64_t mappings, writable_mappings; /* shared ones; under the pages' lock */
+
+    struct pipe *fifo; /* of a FIFO, once it has been opened */
 };
 
 /* A name in a directory. Holds its node. */
@@ -72,6 +81,7 @@ static struct tmpfs_node *tmpfs_node_create(struct vfs_mount *mount, uint32_t mo
     made->inode = atomic_fetch_add(&tmpfs_inodes, 1) + 1;
     made->mode = mode;
     made->accessed = made->modified = made->changed = vfs_now();
+    made->seals = F_SEAL_SEAL; /* only memfds take any */
     list_init(&made->entries);
     file_lock_init(&made->data_lock);
     return made;
@@ -81,6 +91,7 @@ static void tmpfs_release(struct vfs_node *node)
 {
     struct tmpfs_node *gone = tmpfs_of(node);
     tmpfs_pages_drop(&gone->pages, 0, UINT64_MAX);
+    pipe_put(gone->fifo);
     kfree(gone->buckets);
     kfree(gone->target);
     kfree(gone);
@@ -376,7 +387,7 @@ static int tmpfs_link(struct vfs_node *node, struct vfs_node *directory, const c
         return -ENOSPC;
     int error = 0;
     spin_lock(&tmpfs_lock);
-    if (tmpfs_is_removed(in) || linked->links == 0)
+    if (tmpfs_is_removed(in) || (linked->links == 0 && !linked->linkable))
         error = -ENOENT;
     else if (tmpfs_find(in, name) != NULL)
         error = -EEXIST;
@@ -384,6 +395,7 @@ static int tmpfs_link(struct vfs_node *node, struct vfs_node *directory, const c
         error = -ENOSPC;
     if (error == 0) {
         linked->links++;
+        linked->linkable = false;
         linked->changed = vfs_now();
         vfs_hold(node);
         tmpfs_insert(in, entry, linked);
@@ -544,9 +556,12 @@ static int64_t tmpfs_read(struct file *file, struct file_cursor *to, uint64_t le
         if (piece > length - done)
             piece = length - done;
         uint64_t frame = tmpfs_page(node, at >> PAGE_SHIFT);
-        error = file_cursor_write(to, frame != 0 ? tmpfs_bytes(frame) + inside : zeros, piece);
-        if (error == 0)
-            done += piece;
+        int64_t got =
+            file_cursor_write_most(to, frame != 0 ? tmpfs_bytes(frame) + inside : zeros, piece);
+        if (got > 0)
+            done += (uint64_t)got;
+        if (got != (int64_t)piece)
+            error = -EFAULT;
     }
     file_unlock_read(&node->data_lock);
     if (length != 0)
@@ -573,7 +588,12 @@ static int64_t tmpfs_write(struct file *file, struct file_cursor *from, uint64_t
         *offset = node->size;
     if (length != 0 && *offset >= TMPFS_SIZE_MAX)
         error = -EFBIG;
-    else if (length > TMPFS_SIZE_MAX - *offset)
+    else if (node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+        error = -EPERM;
+    else if ((node->seals & F_SEAL_GROW) && *offset + length > node->size) {
+        length = *offset < node->size ? node->size - *offset : 0;
+        error = length == 0 ? -EPERM : 0; /* what fits is written */
+    } else if (length > TMPFS_SIZE_MAX - *offset)
         length = TMPFS_SIZE_MAX - *offset;
     while (done < length && error == 0) {
         uint64_t at = *offset + done, inside = at & (PAGE_SIZE - 1);
@@ -585,20 +605,39 @@ static int64_t tmpfs_write(struct file *file, struct file_cursor *from, uint64_t
             error = -ENOSPC;
             break;
         }
-        error = file_cursor_read(from, tmpfs_bytes(frame) + inside, piece);
-        if (error == 0)
-            done += piece;
-        else if (at + piece > node->size) { /* behind the end all bytes are zero */
-            uint64_t keep = node->size > at ? node->size - at : 0;
-            memset(tmpfs_bytes(frame) + inside + keep, 0, piece - keep);
+        int64_t result = file_cursor_read_most(from, tmpfs_bytes(frame) + inside, piece);
+        uint64_t got = result > 0 ? (uint64_t)result : 0;
+        done += got;
+        if (got != piece) {
+            error = -EFAULT;
+            if (at + piece > node->size) { /* behind the end all bytes are zero */
+                uint64_t keep = node->size > at ? node->size - at : 0;
+                keep = keep > got ? keep : got;
+                memset(tmpfs_bytes(frame) + inside + keep, 0, piece - keep);
+            }
         }
-        if (error == 0 && at + piece > node->size)
-            tmpfs_set_size(node, at + piece);
+        if (got != 0 && at + got > node->size)
+            tmpfs_set_size(node, at + got);
     }
     file_unlock_write(&node->data_lock);
     if (done != 0)
         tmpfs_touch(node, true);
     return done != 0 || error == 0 ? (int64_t)done : error;
+}
+
+static bool tmpfs_maps(const struct area_file *file, const void *node)
+{
+    return mapped_node(file) == node;
+}
+
+/* Takes the pages from `from` on away from shared mappings. The data lock is held. */
+static int tmpfs_forget(struct tmpfs_node *node, uint64_t from)
+{
+    spin_lock(&node->pages_lock);
+    bool mapped = node->mappings != 0;
+    spin_unlock(&node->pages_lock);
+    return mapped ? space_forget_pages(tmpfs_maps, &node->node, from & ~(PAGE_SIZE - 1), UINT64_MAX)
+                  : 0;
 }
 
 static int tmpfs_truncate(struct vfs_node *of, uint64_t size)
@@ -607,8 +646,21 @@ static int tmpfs_truncate(struct vfs_node *of, uint64_t size)
     if (size > TMPFS_SIZE_MAX)
         return -EFBIG;
     file_lock_write(&node->data_lock);
+    if (((node->seals & F_SEAL_SHRINK) && size < node->size) ||
+        ((node->seals & F_SEAL_GROW) && size > node->size)) {
+        file_unlock_write(&node->data_lock);
+        return -EPERM;
+    }
     if (size < node->size) {
         uint64_t inside = size & (PAGE_SIZE - 1);
+        /* First the size, so that no fault maps what is behind it; then the mappings; then the
+         * pages. */
+        tmpfs_set_size(node, size);
+        int error = tmpfs_forget(node, size + PAGE_SIZE - 1);
+        if (error != 0) {
+            file_unlock_write(&node->data_lock);
+            return error;
+        }
         spin_lock(&node->pages_lock);
         uint64_t frame = inside != 0 ? tmpfs_pages_find(&node->pages, size >> PAGE_SHIFT) : 0;
         if (frame != 0)
@@ -644,10 +696,16 @@ static int tmpfs_allocate(struct file *file, unsigned mode, uint64_t offset, uin
     if (!punch && (length >> PAGE_SHIFT) > tmpfs_pages_limit())
         return -ENOSPC;
     file_lock_write(&node->data_lock);
-    if (punch) {
+    if (punch ? node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+              : (node->seals & F_SEAL_GROW) && end > node->size) {
+        error = -EPERM;
+    } else if (punch) {
         uint64_t first = (offset + PAGE_SIZE - 1) >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
         spin_lock(&node->pages_lock);
-        tmpfs_pages_drop(&node->pages, first, last);
+        if (node->mappings == 0)
+            tmpfs_pages_drop(&node->pages, first, last);
+        for (uint64_t at = first; node->mappings != 0 && at < last; at++)
+            tmpfs_zero(node, at << PAGE_SHIFT, (at + 1) << PAGE_SHIFT); /* who maps it sees zeros */
         /* What is left at both ends lies inside pages that stay. */
         uint64_t head_end = first << PAGE_SHIFT < end ? first << PAGE_SHIFT : end;
         tmpfs_zero(node, offset, head_end);
@@ -662,8 +720,36 @@ static int tmpfs_allocate(struct file *file, unsigned mode, uint64_t offset, uin
             tmpfs_set_size(node, end);
     }
     file_unlock_write(&node->data_lock);
-    tmpfs_touch(node, true);
+    if (error != -EPERM)
+        tmpfs_touch(node, true);
     return error;
+}
+
+static int tmpfs_seal(struct vfs_node *of, uint32_t seals)
+{
+    struct tmpfs_node *node = tmpfs_of(of);
+    file_lock_write(&node->data_lock);
+    int result = (int)node->seals;
+    spin_lock(&node->pages_lock);
+    if (seals != 0 && (node->seals & F_SEAL_SEAL))
+        result = -EPERM;
+    else if ((seals & F_SEAL_WRITE) && node->writable_mappings != 0)
+        result = -EBUSY;
+    else
+        node->seals |= seals;
+    spin_unlock(&node->pages_lock);
+    file_unlock_write(&node->data_lock);
+    return result < 0 ? result : (int)node->seals;
+}
+
+static struct pipe *tmpfs_fifo(struct vfs_node *of)
+{
+    struct tmpfs_node *node = tmpfs_of(of);
+    file_lock_write(&node->data_lock);
+    if (node->fifo == NULL)
+        node->fifo = pipe_make();
+    file_unlock_write(&node->data_lock);
+    return node->fifo;
 }
 
 static int64_t tmpfs_seek_data(struct file *file, uint64_t offset, bool hole)
@@ -700,6 +786,41 @@ static int tmpfs_read_page(struct vfs_node *of, uint64_t handle, uint64_t offset
     return error;
 }
 
+/* What a fault of a shared mapping takes: the file's own page. No lock of the file's that is held
+ * while the program's memory is touched. */
+static int tmpfs_share_page(struct vfs_node *of, uint64_t offset, bool make, uint64_t *physical)
+{
+    struct tmpfs_node *node = tmpfs_of(of);
+    *physical = FRAME_NONE;
+    if (make && offset < __atomic_load_n(&node->size, __ATOMIC_RELAXED) &&
+        tmpfs_page_for_write(node, offset >> PAGE_SHIFT) == 0)
+        return -ENOSPC;
+    int error = 0;
+    spin_lock(&node->pages_lock);
+    uint64_t frame = tmpfs_pages_find(&node->pages, offset >> PAGE_SHIFT);
+    if (offset >= node->size)
+        error = -ENXIO;
+    else if (frame != 0)
+        *physical = frame;
+    spin_unlock(&node->pages_lock);
+    return error;
+}
+
+static int tmpfs_map(struct vfs_node *of, bool writable, int by)
+{
+    struct tmpfs_node *node = tmpfs_of(of);
+    int error = 0;
+    spin_lock(&node->pages_lock);
+    if (by > 0 && writable && (node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) {
+        error = -EPERM;
+    } else {
+        node->mappings += (uint64_t)by;
+        node->writable_mappings += writable ? (uint64_t)by : 0;
+    }
+    spin_unlock(&node->pages_lock);
+    return error;
+}
+
 static const struct vfs_node_operations tmpfs_operations = {
     .lookup = tmpfs_lookup,
     .parent = tmpfs_parent,
@@ -712,6 +833,8 @@ static const struct vfs_node_operations tmpfs_operations = {
     .read_link = tmpfs_read_link,
     .change = tmpfs_change,
     .truncate = tmpfs_truncate,
+    .fifo = tmpfs_fifo,
+    .seal = tmpfs_seal,
     .statistics = tmpfs_statistics,
     .release = tmpfs_release,
     .read = tmpfs_read,
@@ -720,6 +843,8 @@ static const struct vfs_node_operations tmpfs_operations = {
     .allocate = tmpfs_allocate,
     .seek_data = tmpfs_seek_data,
     .read_page = tmpfs_read_page,
+    .share_page = tmpfs_share_page,
+    .map = tmpfs_map,
 };
 
 struct vfs_mount *tmpfs_mount_create(const char *path, uint32_t mode)
@@ -757,14 +882,23 @@ int tmpfs_put_file(struct vfs_node *directory, const char *name, const void *byt
     return frame != 0 ? 0 : -ENOSPC;
 }
 
-int tmpfs_create_unnamed(struct vfs_node **node)
+int tmpfs_create_unnamed(struct vfs_node *directory, uint32_t mode, bool linkable, bool sealable,
+                         struct vfs_node **node)
 {
-    struct vfs_mount *root = atomic_load(&vfs_mounts);
-    while (root->covered != NULL)
-        root = root->next;
-    struct tmpfs_node *made = tmpfs_node_create(root, FILE_TYPE_REGULAR | 0777);
+    struct vfs_mount *mount = atomic_load(&vfs_mounts);
+    while (mount->covered != NULL)
+        mount = mount->next;
+    if (directory != NULL) {
+        mount = directory->mount;
+        if (directory->operations != &tmpfs_operations)
+            return -EOPNOTSUPP;
+    }
+    struct tmpfs_node *made = tmpfs_node_create(mount, FILE_TYPE_REGULAR | mode);
     if (made == NULL)
         return -ENOMEM;
+    made->linkable = linkable;
+    if (sealable)
+        made->seals = 0;
     *node = &made->node;
     return 0;
 }

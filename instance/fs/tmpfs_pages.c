@@ -46,11 +46,15 @@ full:
 uint64_t tmpfs_frame_alloc(void)
 {
     /* What the program has been promised (space.h) is not given to its files. */
-    return space_available() >= 4 * PAGE_SIZE ? frame_take() : FRAME_NONE;
+    uint64_t frame = space_available() >= 4 * PAGE_SIZE ? frame_take() : FRAME_NONE;
+    if (frame != FRAME_NONE)
+        frame_set_mark(frame, FRAME_MARK_FILE);
+    return frame;
 }
 
 void tmpfs_frame_free(uint64_t frame)
 {
+    frame_set_mark(frame, 0);
     frame_free(frame, 0, FRAME_PROGRAM);
     atomic_fetch_sub(&pages_used, 1);
 }

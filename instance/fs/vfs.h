@@ -15,6 +15,7 @@
 #define VFS_LINKS_MAX 40  /* symbolic links followed in one walk */
 
 struct vfs_node_operations;
+struct lock_range;
 
 /* A tree of nodes and where it hangs. Mounts are made at start and stay. */
 struct vfs_mount {
@@ -88,6 +89,9 @@ struct vfs_node_operations {
     int (*follow)(struct vfs_node *node, struct file **file);
     int (*change)(struct vfs_node *node, const struct vfs_change *change); /* EPERM */
     int (*truncate)(struct vfs_node *node, uint64_t size);                 /* EINVAL */
+    struct pipe *(*fifo)(struct vfs_node *node); /* a FIFO's pipe; NULL: no memory. EOPNOTSUPP */
+    /* F_ADD_SEALS: adds `seals`, and returns all there are. EINVAL */
+    int (*seal)(struct vfs_node *node, uint32_t seals);
     int (*statistics)(struct vfs_node *node, struct vfs_statistics *out);
     bool (*same)(const struct vfs_node *one, const struct vfs_node *other); /* NULL: by address */
     void (*release)(struct vfs_node *node);
@@ -107,9 +111,17 @@ struct vfs_node_operations {
     int (*allocate)(struct file *file, unsigned mode, uint64_t offset, uint64_t length);
     int64_t (*seek_data)(struct file *file, uint64_t offset, bool hole); /* NULL: all is data */
     int64_t (*control)(struct file *file, uint32_t request, uint64_t argument);
+    /* file_locks.h; NULL: kept there. */
+    int (*lock)(struct file *file, const struct lock_range *range, bool wait);
+    int (*lock_get)(struct file *file, struct lock_range *range);
     /* A page of the file for a mapping: copies 4096 bytes from `offset` (a multiple of them), zeros
      * behind the end. -ENXIO: wholly behind it (SIGBUS). NULL: cannot be mapped (ENODEV). */
     int (*read_page)(struct vfs_node *node, uint64_t handle, uint64_t offset, void *to);
+    /* The page itself, as area_file's share_page. NULL: shared mappings are copies, to be read
+     * alone. */
+    int (*share_page)(struct vfs_node *node, uint64_t offset, bool make, uint64_t *physical);
+    /* A shared mapping begins (`by` 1) or ends (-1). 0, or -EPERM: sealed. With share_page. */
+    int (*map)(struct vfs_node *node, bool writable, int by);
 };
 
 /* --- vfs.c -------------------------------------------------------------------------------------
@@ -144,6 +156,12 @@ enum vfs_walk_flags {
     VFS_FOLLOW = 1,  /* the last component too, if it is a symbolic link */
     VFS_PARENT = 2,  /* the last component is not looked up: the place is its parent and name */
     VFS_MISSING = 4, /* the last component may be missing: node is NULL then */
+    /* As openat2's RESOLVE_*. */
+    VFS_NO_MOUNTS = 8,
+    VFS_NO_MAGIC = 16,
+    VFS_NO_LINKS = 32,
+    VFS_BENEATH = 64,
+    VFS_IN_ROOT = 128,
 };
 enum vfs_last { VFS_LAST_NAME, VFS_LAST_DOT, VFS_LAST_DOTDOT, VFS_LAST_ROOT };
 
@@ -174,12 +192,15 @@ uint32_t vfs_set_umask(uint32_t mask); /* returns the former */
 /* --- vfs_file.c --------------------------------------------------------------------------------
  */
 
-/* Opens a path with O_* flags; `mode` of a new file, umask not yet applied. */
-int vfs_open(struct vfs_node *start, const char *path, uint32_t flags, uint32_t mode,
+/* Opens a path with O_* flags; `mode` of a new file, umask not yet applied; `walk`: VFS_NO_MOUNTS
+ * and what follows it. */
+int vfs_open(struct vfs_node *start, const char *path, uint32_t flags, uint32_t mode, unsigned walk,
              struct file **file);
 /* An open file over a node, whose reference it takes (also when it fails). */
 int vfs_open_node(struct vfs_node *node, uint32_t flags, struct file **file);
 extern const struct file_operations vfs_file_operations;
+/* pwritev2 with RWF_APPEND: to the end, without moving the position. */
+int64_t vfs_append(struct file *file, const struct file_vector *vectors, size_t count);
 
 /* Is it an open file of the file system (and not a pipe or the console)? */
 static inline bool vfs_is_file(const struct file *file)
@@ -194,14 +215,19 @@ static inline bool vfs_is_file(const struct file *file)
 struct vfs_mount *tmpfs_mount_create(const char *path, uint32_t mode);
 /* Puts a file of constant content into it (at start). 0 or an error. */
 int tmpfs_put_file(struct vfs_node *directory, const char *name, const void *bytes, size_t length);
-/* A regular file without a name (memfd_create). */
-int tmpfs_create_unnamed(struct vfs_node **node);
+/* A regular file without a name, in the tree of `directory`, or (NULL) of / for memfd_create.
+ * `linkable`: may be given a name (O_TMPFILE); `sealable`: takes seals. 0, -EOPNOTSUPP: no such
+ * tree; -ENOMEM. */
+int tmpfs_create_unnamed(struct vfs_node *directory, uint32_t mode, bool linkable, bool sealable,
+                         struct vfs_node **node);
 
 /* pseudo.c: the trees of /proc, /sys and /dev. */
 struct vfs_mount *pseudo_mount_create(const char *path);
 
-/* program_file.c: the program's own file, open for reading. */
-int program_file_open(const uint8_t *bytes, uint64_t size, struct file **file);
+/* program_file.c: the program's own file. Init hangs it in at its absolute path (at start; the
+ * arguments stay for ever): 0, or an error when nothing can lie there. Open: for reading. */
+int program_file_init(const uint8_t *bytes, uint64_t size, const char *path);
+int program_file_open(struct file **file);
 
 /* host_mounts.c: hangs in the folders that the proxy shows this instance, when a path is first
  * walked: the proxy is asked for them, which only a thread of the program may wait for. */

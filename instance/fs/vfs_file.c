@@ -2,6 +2,7 @@
  * One set of operations serves all file systems. */
 #include "instance/fs/vfs.h"
 
+#include "instance/fs/pipe.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/user.h"
 #include "instance/string.h"
@@ -64,7 +65,7 @@ static int64_t file_read_at(struct file *file, const struct file_vector *vectors
 }
 
 static int64_t file_write_from(struct file *file, const struct file_vector *vectors, size_t count,
-                               uint64_t *offset)
+                               uint64_t *offset, bool append)
 {
     struct file_cursor cursor = {.vectors = vectors, .count = count};
     int error = check_access(file, true);
@@ -77,13 +78,19 @@ static int64_t file_write_from(struct file *file, const struct file_vector *vect
     }
     if (length == 0)
         return 0;
-    return file->node->operations->write(file, &cursor, length, offset, flags_of(file) & O_APPEND);
+    return file->node->operations->write(file, &cursor, length, offset, append);
 }
 
 static int64_t file_write_at(struct file *file, const struct file_vector *vectors, size_t count,
                              uint64_t offset)
 {
-    return file_write_from(file, vectors, count, &offset);
+    return file_write_from(file, vectors, count, &offset, flags_of(file) & O_APPEND);
+}
+
+int64_t vfs_append(struct file *file, const struct file_vector *vectors, size_t count)
+{
+    uint64_t offset = 0;
+    return file_write_from(file, vectors, count, &offset, true);
 }
 
 /* Devices have no position: a read of one may wait, and holds nobody up. */
@@ -110,7 +117,7 @@ static int64_t file_write(struct file *file, const struct file_vector *vectors, 
         return file_write_at(file, vectors, count, 0);
     file_lock_write(&file->position_lock);
     uint64_t offset = file->position;
-    int64_t result = file_write_from(file, vectors, count, &offset);
+    int64_t result = file_write_from(file, vectors, count, &offset, flags_of(file) & O_APPEND);
     if (result > 0)
         file->position = offset + (uint64_t)result;
     file_unlock_write(&file->position_lock);
@@ -233,8 +240,24 @@ static struct file *file_create(uint32_t flags)
     return file;
 }
 
+/* A FIFO, whose open file is a pipe's. */
+static int open_fifo(struct vfs_node *node, uint32_t flags, struct file **out)
+{
+    struct file_status status;
+    int error = node->operations->fifo != NULL ? vfs_status(node, &status) : -EOPNOTSUPP;
+    if (error != 0)
+        return error;
+    struct pipe *pipe = node->operations->fifo(node);
+    return pipe != NULL ? pipe_open(pipe, &status, flags, out) : -ENOMEM;
+}
+
 int vfs_open_node(struct vfs_node *node, uint32_t flags, struct file **out)
 {
+    if (node->type == FILE_TYPE_PIPE && !(flags & O_PATH)) {
+        int error = open_fifo(node, flags, out);
+        vfs_put(node);
+        return error;
+    }
     struct file *file = file_create(flags);
     int error = -ENOMEM;
     if (file == NULL)
@@ -334,12 +357,12 @@ static char *open_path(const struct vfs_place *place, struct vfs_node *node)
 
 /* One try. -EAGAIN: what was to be created has come to be meanwhile. */
 static int open_once(struct vfs_node *start, const char *path, uint32_t flags, uint32_t mode,
-                     struct file **out)
+                     unsigned walk, struct file **out)
 {
     struct vfs_place place;
     bool create = (flags & O_CREAT) && !(flags & O_PATH);
     bool exclusive = create && (flags & O_EXCL);
-    unsigned walk = create ? VFS_MISSING : 0;
+    walk |= create ? VFS_MISSING : 0;
     if (!(flags & O_NOFOLLOW) && !exclusive)
         walk |= VFS_FOLLOW;
     int error = vfs_walk(start, path, walk, &place);
@@ -373,13 +396,13 @@ static int open_once(struct vfs_node *start, const char *path, uint32_t flags, u
         if (error == 0)
             error = vfs_open_node(vfs_hold(place.node), flags, out);
     }
-    if (error == 0 && place.file == NULL && (*out)->node != NULL)
+    if (error == 0 && place.file == NULL && (*out)->node != NULL && (*out)->path == NULL)
         (*out)->path = open_path(&place, (*out)->node);
     vfs_place_put(&place);
     return error;
 }
 
-int vfs_open(struct vfs_node *start, const char *path, uint32_t flags, uint32_t mode,
+int vfs_open(struct vfs_node *start, const char *path, uint32_t flags, uint32_t mode, unsigned walk,
              struct file **file)
 {
     int error;
@@ -387,7 +410,7 @@ int vfs_open(struct vfs_node *start, const char *path, uint32_t flags, uint32_t 
         return -EINVAL;
     /* Ends: each further turn follows another thread's (or the host's) creation and removal. */
     do {
-        error = open_once(start, path, flags, mode, file);
+        error = open_once(start, path, flags, mode, walk, file);
     } while (error == -EAGAIN);
     return error;
 }

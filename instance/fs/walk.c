@@ -34,7 +34,7 @@ static struct vfs_node *walk_root(void)
 /* The root of what is mounted over the node, whose reference is given for it; or the node. */
 static struct vfs_node *walk_into_mounts(struct vfs_node *node)
 {
-    if (node->type != FILE_TYPE_DIRECTORY)
+    if (node->type != FILE_TYPE_DIRECTORY && node->type != FILE_TYPE_REGULAR)
         return node;
     for (;;) {
         struct vfs_mount *mount = atomic_load_explicit(&vfs_mounts, memory_order_acquire);
@@ -47,10 +47,16 @@ static struct vfs_node *walk_into_mounts(struct vfs_node *node)
     }
 }
 
-/* Takes the reference of `directory` and gives its parent's, or an error. */
-static int walk_up(struct vfs_node **directory)
+/* Takes the reference of `directory` and gives its parent's, or an error (then it keeps it). `top`:
+ * where a walk that may not leave began, or NULL. */
+static int walk_up(struct vfs_node **directory, const struct vfs_node *top, unsigned flags)
 {
     struct vfs_node *node = *directory, *parent;
+    if (top != NULL && node_is_same(node, top))
+        return flags & VFS_IN_ROOT ? 0 : -EXDEV;
+    if ((flags & VFS_NO_MOUNTS) && node_is_same(node, node->mount->root) &&
+        node->mount->covered != NULL)
+        return -EXDEV;
     while (node_is_same(node, node->mount->root)) {
         if (node->mount->covered == NULL)
             return 0; /* /.. is / */
@@ -72,6 +78,7 @@ struct walk {
     char *rest;          /* what is left of the path, in */
     char *front, *spare; /* one of these, of VFS_PATH_MAX * 2 bytes */
     unsigned links;
+    struct vfs_node *top; /* VFS_BENEATH, VFS_IN_ROOT: where it began; else NULL */
 };
 
 #define WALK_BUFFER (2 * VFS_PATH_MAX)
@@ -114,6 +121,31 @@ static int walk_next_name(struct walk *walk, struct vfs_place *place)
     return 0;
 }
 
+/* May a walk with these flags follow the link? 0, -ELOOP or -EXDEV. */
+static int walk_check_link(const struct vfs_node *link, unsigned flags)
+{
+    bool magic = link->operations->follow != NULL;
+    if ((flags & VFS_NO_LINKS) || (magic && (flags & VFS_NO_MAGIC)))
+        return -ELOOP;
+    return magic && (flags & (VFS_BENEATH | VFS_IN_ROOT | VFS_NO_MOUNTS)) ? -EXDEV : 0;
+}
+
+/* From `node`, whose reference it takes, to where absolute paths begin. 0 or -EXDEV (then it keeps
+ * it). */
+static int walk_to_root(const struct walk *walk, struct vfs_node **node, unsigned flags)
+{
+    if (flags & VFS_BENEATH)
+        return -EXDEV;
+    struct vfs_node *root = flags & VFS_IN_ROOT ? vfs_hold(walk->top) : walk_root();
+    if ((flags & VFS_NO_MOUNTS) && root->mount != (*node)->mount) {
+        vfs_put(root);
+        return -EXDEV;
+    }
+    vfs_put(*node);
+    *node = root;
+    return 0;
+}
+
 /* Walks from `node`, whose reference it takes. */
 static int walk_on(struct walk *walk, struct vfs_node *node, unsigned flags,
                    struct vfs_place *place)
@@ -144,7 +176,7 @@ static int walk_on(struct walk *walk, struct vfs_node *node, unsigned flags,
         }
         if (strcmp(place->name, "..") == 0) {
             place->last = VFS_LAST_DOTDOT;
-            error = walk_up(&node);
+            error = walk_up(&node, walk->top, flags);
             if (error != 0)
                 goto fail;
             continue;
@@ -165,7 +197,9 @@ static int walk_on(struct walk *walk, struct vfs_node *node, unsigned flags,
         if (error != 0)
             goto fail;
         if (child->type == FILE_TYPE_LINK && (!is_last || slash || (flags & VFS_FOLLOW))) {
-            error = walk_follow(walk, child, &place->file);
+            error = walk_check_link(child, flags);
+            if (error == 0)
+                error = walk_follow(walk, child, &place->file);
             vfs_put(child);
             if (error < 0)
                 goto fail;
@@ -188,13 +222,20 @@ static int walk_on(struct walk *walk, struct vfs_node *node, unsigned flags,
                 return 0;
             }
             if (*walk->rest == '/') { /* an absolute target */
-                vfs_put(node);
-                node = walk_root();
+                error = walk_to_root(walk, &node, flags);
+                if (error != 0)
+                    goto fail;
                 place->last = VFS_LAST_ROOT;
             }
             continue;
         }
+        struct vfs_mount *mount = child->mount;
         child = walk_into_mounts(child);
+        if ((flags & VFS_NO_MOUNTS) && child->mount != mount) {
+            vfs_put(child);
+            error = -EXDEV;
+            goto fail;
+        }
         if (is_last) {
             error = -ENOTDIR;
             place->parent = node;
@@ -239,15 +280,26 @@ int vfs_walk(struct vfs_node *start, const char *path, unsigned flags, struct vf
         return -ENOMEM;
     struct walk walk = {.rest = buffers, .front = buffers, .spare = buffers + WALK_BUFFER};
     memcpy(buffers, path, length + 1);
-    struct vfs_node *node;
+    bool confined = flags & (VFS_BENEATH | VFS_IN_ROOT);
+    struct vfs_node *node = NULL;
+    int error = 0;
     place->last = VFS_LAST_DOT;
-    if (*path == '/') {
-        node = walk_root();
-        place->last = VFS_LAST_ROOT;
-    } else {
+    if (*path != '/' || confined)
         node = start != NULL ? vfs_hold(start) : vfs_working_directory();
+    if (confined)
+        walk.top = vfs_hold(node);
+    if (*path == '/') {
+        place->last = VFS_LAST_ROOT;
+        if (node == NULL)
+            node = walk_root();
+        else
+            error = walk_to_root(&walk, &node, flags);
     }
-    int error = walk_on(&walk, node, flags, place);
+    if (error == 0)
+        error = walk_on(&walk, node, flags, place);
+    else
+        vfs_put(node);
+    vfs_put(walk.top);
     kfree(buffers);
     return error;
 }

@@ -155,6 +155,27 @@ static int64_t call_counter(uint64_t address)
     return user_write(address, &call, sizeof(call)) != 0 ? -EFAULT : result;
 }
 
+static int64_t call_memory(uint64_t address)
+{
+    struct atoll_call_memory call;
+    if (user_read(&call, address, sizeof(call)) != 0)
+        return -EFAULT;
+    int64_t result = job_memory(&call);
+    return result != 0 ? result : user_write(address, &call, sizeof(call));
+}
+
+static int64_t call_extents(uint64_t address)
+{
+    struct atoll_call_extent extents[JOB_EXTENTS_MAX];
+    struct atoll_call_extents call;
+    if (user_read(&call, address, sizeof(call)) != 0)
+        return -EFAULT;
+    int64_t result = job_extents(&call, extents);
+    if (result == 0 && user_write(call.extents, extents, call.count * sizeof(*extents)) != 0)
+        result = -EFAULT;
+    return result != 0 ? result : user_write(address, &call, sizeof(call));
+}
+
 int64_t message_call(struct trap_frame *frame)
 {
     uint64_t first = syscall_arg0(frame), second = syscall_arg1(frame), third = syscall_arg2(frame);
@@ -187,6 +208,10 @@ int64_t message_call(struct trap_frame *frame)
         return call_join(first, second, third);
     case ATOLL_CALL_COUNTER:
         return call_counter(first);
+    case ATOLL_CALL_MEMORY:
+        return call_memory(first);
+    case ATOLL_CALL_EXTENTS:
+        return call_extents(first);
     case ATOLL_CALL_INJECT:
         inject_lose = (uint32_t)first;
         inject_extra = (uint32_t)second;

@@ -17,6 +17,14 @@
 
 static uint32_t ring_count; /* made so far, so that no two have the same ring_generation */
 
+/* What the program has been given, so that it can give back nothing else; by offset. */
+struct message_extent {
+    struct list link;
+    struct list end_link; /* in message_end.extents */
+    uint64_t offset;
+    uint64_t length;
+};
+
 /* The other end's record, or NULL where it would not lie in that peer's section. */
 static const struct shm_channel *record_at(uint32_t peer, uint64_t offset)
 {
@@ -49,6 +57,8 @@ static struct message_end *end_make(uint32_t peer)
 /* Frees the end; nobody knows it any more. */
 static void end_free(struct message_end *end)
 {
+    quota_release(end->peer, end->kept);
+    message_peers[end->peer].lingering -= end->lingers;
     list_remove(&end->peer_link);
     list_remove(&end->accepted);
     extents_free(end);
@@ -56,6 +66,17 @@ static void end_free(struct message_end *end)
         host_extent_free(end->cells_offset);
     host_extent_free(end->own_offset);
     kfree(end);
+}
+
+/* The program is done with a sender's end: from now on it is the peer's doing that it is kept. */
+static void end_linger(struct message_end *end)
+{
+    if (end->other_closed)
+        return;
+    end->lingers = sizeof(*end->own) + (end->mask + 1) * sizeof(*end->cells);
+    for (struct list *node = end->extents.next; node != &end->extents; node = node->next)
+        end->lingers += LIST_ENTRY(node, struct message_extent, end_link)->length;
+    message_peers[end->peer].lingering += end->lingers;
 }
 
 static void end_free_if_done(struct message_end *end)
@@ -118,6 +139,8 @@ int64_t channel_open(struct atoll_call_channel *call)
     if (!peer_is_there(call->peer, call->peer_generation))
         goto out;
     result = -ENOMEM;
+    if (!quota_lets_open(call->peer))
+        goto out;
     struct message_end *end = sender_make(call->peer, call->cells);
     if (end == NULL)
         goto out;
@@ -137,17 +160,16 @@ int64_t channel_open(struct atoll_call_channel *call)
     end->opener = NULL;
     if (end->state == END_OPENING && end->error == 0) { /* the answer will find it closed */
         end->closed = true;
+        end_linger(end);
         goto out;
     }
-    result = -end->error;
     if (end->state == END_OPENING) { /* refused */
+        result = -end->error;
         object_remove(&end->object);
         end_free(end);
-    } else if (result != 0) { /* accepted, but the peer has ended since */
-        end->closed = true;
-        end_free_if_done(end);
-    } else {
+    } else { /* accepted; should the peer have ended since, the first send says so */
         fill_call(end, call);
+        result = 0;
     }
 out:
     spin_unlock_irq(&host_lock, saved);
@@ -216,6 +238,9 @@ void channel_take_refuse(uint32_t peer, const struct control_channel_refuse *mes
 static int reader_make(uint32_t peer, const struct control_channel_open *message,
                        struct message_named *port)
 {
+    const struct message_kept kept = {sizeof(struct shm_channel), sizeof(struct message_end)};
+    if (!quota_allows(peer, kept))
+        return -ENOMEM;
     const struct shm_channel *other = record_at(peer, message->offset);
     uint64_t size = SHM_READ_ONCE(instance.view.extents[peer].size);
     const uint8_t *bytes = shm_view_bytes(&instance.view, peer, 0, size);
@@ -224,6 +249,8 @@ static int reader_make(uint32_t peer, const struct control_channel_open *message
     struct message_end *end = end_make(peer);
     if (end == NULL)
         return -ENOMEM;
+    end->kept = kept;
+    quota_charge(peer, kept);
     struct shm_ring_reader reader;
     int error = shm_ring_reader_open(&reader, &end->own->port, &other->port, bytes, size);
     if (error == 0)
@@ -242,7 +269,7 @@ static int reader_make(uint32_t peer, const struct control_channel_open *message
     end->mask = reader.mask;
     end->ring_generation = reader.generation;
     struct control_channel_accept answer = {message->sender, end->object.id, end->own_offset};
-    error = link_send(peer, CONTROL_CHANNEL_ACCEPT, &answer, sizeof(answer));
+    error = link_answer(peer, CONTROL_CHANNEL_ACCEPT, &answer, sizeof(answer));
     if (error != 0) {
         object_remove(&end->object);
         end_free(end);
@@ -261,7 +288,7 @@ void channel_take_open(uint32_t peer, const struct control_channel_open *message
     if (error != 0) {
         struct control_channel_refuse answer = {.sender = message->sender,
                                                 .error = (uint32_t)-error};
-        link_send(peer, CONTROL_CHANNEL_REFUSE, &answer, sizeof(answer));
+        link_answer(peer, CONTROL_CHANNEL_REFUSE, &answer, sizeof(answer));
     }
 }
 
@@ -329,9 +356,10 @@ void channel_close(struct message_end *end)
     if (end->closed)
         return;
     end->closed = true;
-    if (end->object.kind == OBJECT_READER) {
+    if (end->object.kind == OBJECT_READER)
         atomic_store_explicit(&end->own->port.refused, end->ring_generation, memory_order_release);
-    }
+    else
+        end_linger(end);
     atomic_store_explicit(&end->own->closed, 1, memory_order_release);
     end_say_closed(end); /* its doorbell has the other look at its end, too */
     end_free_if_done(end);
@@ -372,12 +400,6 @@ void channels_peer_over(struct message_peer *peer)
 /* --- Bulk memory --------------------------------------------------------------------------------
  */
 
-/* What the program has been given, so that it can give back nothing else; by offset. */
-struct message_extent {
-    struct list link;
-    struct list end_link;
-    uint64_t offset;
-};
 #define EXTENT_BUCKETS 256
 static struct list extent_buckets[EXTENT_BUCKETS];
 
@@ -405,6 +427,7 @@ int64_t extent_alloc(uint64_t length, uint64_t alignment, uint64_t id)
     if (id == 0 || end != NULL) {
         result = -ENOMEM;
         extent->offset = shm_heap_alloc(host_endpoint.heap, length, alignment);
+        extent->length = length;
         if (extent->offset != 0) {
             list_init(&extent->end_link);
             list_append(extent_bucket(extent->offset), &extent->link);

@@ -29,7 +29,7 @@ static uint32_t message_file_poll(struct file *file)
         object->polled = true;
         object_arm(object);
         shm_fence();
-        enum message_readiness ready = object_ready(object);
+        enum message_readiness ready = object_settle(object);
         events = object->kind == OBJECT_SENDER ? POLLOUT : POLLIN;
         if (ready == READY_BROKEN)
             events |= POLLHUP;

@@ -127,7 +127,7 @@ void counter_take_request(uint32_t peer, const struct control_counter *message)
     else
         answer.before = counter_apply((_Atomic uint64_t *)host_extent_bytes(named->offset),
                                       message->operation, message->operand, message->expected);
-    int error = link_send(peer, CONTROL_COUNTER_DONE, &answer, sizeof(answer));
+    int error = link_answer(peer, CONTROL_COUNTER_DONE, &answer, sizeof(answer));
     if (error != 0)
         log_warn("no answer to instance %u about a counter: error %d", peer, error);
 }

@@ -21,12 +21,15 @@ struct link_message {
     struct list link;
     uint16_t kind;
     size_t length;
+    struct message_kept kept; /* that the peer is charged for */
     uint8_t bytes[];
 };
 
 struct message_peer *message_peers;
 uint32_t message_peer_count;
 uint32_t message_self;
+
+static uint64_t verdicts_seen; /* of the proxy's */
 
 static uint8_t *link_buffer; /* for the message being received */
 
@@ -51,7 +54,9 @@ int links_init(void)
 
 static void peer_end(uint32_t peer);
 
-int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
+/* `charged`: the peer is, for what has to wait for it. */
+static int link_send_or_keep(uint32_t peer, uint16_t kind, const void *bytes, size_t length,
+                             bool charged)
 {
     struct message_peer *to = &message_peers[peer];
     if (to->over)
@@ -62,9 +67,14 @@ int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
         error = ipi_send(&host_endpoint, peer, kind, &piece, 1);
     }
     if (error == -EAGAIN) { /* the peer's credits will ring */
+        struct message_kept kept = {.kernel = charged ? sizeof(struct link_message) + length : 0};
+        if (charged && !quota_allows(peer, kept))
+            return -ENOMEM;
         struct link_message *message = kmalloc(sizeof(*message) + length);
         if (message == NULL)
             return -ENOMEM;
+        message->kept = kept;
+        quota_charge(peer, kept);
         message->kind = kind;
         message->length = length;
         memcpy(message->bytes, bytes, length);
@@ -72,6 +82,23 @@ int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
         return 0;
     }
     return error;
+}
+
+int link_send(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
+{
+    return link_send_or_keep(peer, kind, bytes, length, false);
+}
+
+int link_answer(uint32_t peer, uint16_t kind, const void *bytes, size_t length)
+{
+    return link_send_or_keep(peer, kind, bytes, length, true);
+}
+
+static void outbox_remove(uint32_t peer, struct link_message *message)
+{
+    list_remove(&message->link);
+    quota_release(peer, message->kept);
+    kfree(message);
 }
 
 static void outbox_flush(uint32_t peer)
@@ -83,8 +110,7 @@ static void outbox_flush(uint32_t peer)
         struct shm_piece piece = {message->bytes, message->length};
         if (ipi_send(&host_endpoint, peer, message->kind, &piece, 1) == -EAGAIN)
             return;
-        list_remove(&message->link);
-        kfree(message);
+        outbox_remove(peer, message);
     }
 }
 
@@ -151,8 +177,7 @@ static void peer_end(uint32_t peer)
     counters_peer_over(peer);
     for (struct list *node = at->outbox.next, *next; node != &at->outbox; node = next) {
         next = node->next;
-        list_remove(node);
-        kfree(LIST_ENTRY(node, struct link_message, link));
+        outbox_remove(peer, LIST_ENTRY(node, struct link_message, link));
     }
 }
 
@@ -201,6 +226,9 @@ static bool peer_look(uint32_t peer)
     uint64_t generation = atomic_load_explicit(&section->generation, memory_order_acquire);
     if (at->generation != 0)
         peer_end(peer);
+    const struct shm_port *port = shm_view_port(&instance.view, section, peer, peer);
+    at->news = port != NULL ? &port->SHM_PORT_NEWS : NULL;
+    at->seen = 0;
     at->section = section;
     at->generation = generation;
     at->over = false;
@@ -237,10 +265,27 @@ static void link_receive(uint32_t peer)
         outbox_flush(peer);
 }
 
-void links_receive(void)
+/* Has the peer, or the outbox for it, something to look at? */
+static bool peer_has_news(struct message_peer *peer)
 {
+    if (peer->news == NULL)
+        return true;
+    uint64_t now = atomic_load_explicit(peer->news, memory_order_acquire);
+    if (now == peer->seen)
+        return !list_empty(&peer->outbox);
+    peer->seen = now; /* before looking: what comes meanwhile is more news */
+    return true;
+}
+
+void links_receive(bool all)
+{
+    const struct shm_header *header = (const struct shm_header *)instance.lagoon;
+    uint64_t verdicts = atomic_load_explicit(&header->verdicts_given, memory_order_acquire);
+    if (verdicts != verdicts_seen)
+        all = true;
+    verdicts_seen = verdicts;
     for (uint32_t peer = 1; peer <= message_peer_count; peer++)
-        if (peer != message_self)
+        if (peer != message_self && (peer_has_news(&message_peers[peer]) || all))
             link_receive(peer);
 }
 
@@ -287,9 +332,12 @@ void message_announce_running(void)
 
 void message_announce_end(void)
 {
+    if (message_peers == NULL)
+        return; /* nobody has seen it yet */
+    atomic_fetch_add_explicit(&host_endpoint.ports[message_self].SHM_PORT_NEWS, 1,
+                              memory_order_release);
     shm_fence();
-    if (message_peers != NULL)
-        ring_others(true);
+    ring_others(true);
 }
 
 /* --- All of it ----------------------------------------------------------------------------------
@@ -305,19 +353,32 @@ int message_init(void)
         error = directory_init();
     if (error != 0)
         return error;
+    /* So that no two generations' are the same. */
+    atomic_store_explicit(&host_endpoint.ports[message_self].SHM_PORT_NEWS,
+                          instance.handover->generation << 32 | 1, memory_order_release);
     uint64_t saved = spin_lock_irq(&host_lock);
     /* Armed for good: the kernel does not poll these channels. */
     if (ipi_arm(&host_endpoint, 1, message_peer_count))
-        links_receive();
+        links_receive(true);
     spin_unlock_irq(&host_lock, saved);
     return 0;
 }
 
-void message_doorbell(void)
+static void look(bool all)
 {
     uint64_t saved = spin_lock_irq(&host_lock);
-    links_receive();
+    links_receive(all);
     objects_look();
     directory_wake();
     spin_unlock_irq(&host_lock, saved);
+}
+
+void message_doorbell(void)
+{
+    look(false);
+}
+
+void message_look_at_all(void)
+{
+    look(true);
 }

@@ -1,12 +1,14 @@
 /* The things that the program knows by an id, and sleeping until one of them is ready.
  *
  * Arming: who goes to sleep puts its objects into message_armed, tells the other side to ring the
- * current core, makes a full fence and looks once more. A doorbell looks at all armed objects and
- * wakes whoever waits for one that has become ready; that one is armed no more. Doorbells cannot
- * get lost on any platform, but nothing here counts on it: while something is armed, a timer looks
- * too, after 20 ms and then ever more rarely, so that a lost doorbell costs time and no message. */
+ * current core, makes a full fence and looks again for a microsecond. A doorbell looks at all armed
+ * objects and wakes whoever waits for one that has become ready; that one is armed no more.
+ * Doorbells cannot get lost on any platform, but nothing here counts on it: while something is
+ * armed, a timer looks too, after 20 ms and then ever more rarely, so that a lost doorbell costs
+ * time and no message. */
 #include "instance/message/private.h"
 
+#include "instance/arch/x86/cpu.h"
 #include "instance/core.h"
 #include "instance/fs/file.h"
 #include "instance/kernel.h"
@@ -182,7 +184,7 @@ static void look_again(struct timer *timer)
     uint64_t saved = spin_lock_irq(&host_lock), before = message_wakes;
     look_timer_set = false;
     spin_unlock_irq(&host_lock, saved);
-    message_doorbell();
+    message_look_at_all();
     saved = spin_lock_irq(&host_lock);
     if (message_wakes != before) /* a doorbell has been lost indeed */
         look_interval = LOOK_FIRST_NS;
@@ -224,6 +226,16 @@ void object_arm(struct message_object *object)
         list_append(&message_armed, &object->armed_link);
     }
     look_later();
+}
+
+enum message_readiness object_settle(const struct message_object *object)
+{
+    enum message_readiness ready = object_ready(object);
+    for (int looks = 1; ready == NOT_READY && looks < SHM_SETTLE_LOOKS; looks++) {
+        cpu_pause();
+        ready = object_ready(object);
+    }
+    return ready;
 }
 
 void object_look(struct message_object *object)
@@ -271,6 +283,18 @@ static int64_t items_ready(struct atoll_call_wait *items, uint64_t count,
     return ready;
 }
 
+/* As items_ready, with the patience of object_settle. */
+static int64_t items_settle(struct atoll_call_wait *items, uint64_t count,
+                            const struct message_watch *watches)
+{
+    int64_t ready = items_ready(items, count, watches);
+    for (int looks = 1; ready == 0 && looks < SHM_SETTLE_LOOKS; looks++) {
+        cpu_pause();
+        ready = items_ready(items, count, watches);
+    }
+    return ready;
+}
+
 int64_t objects_wait(struct atoll_call_wait *items, uint64_t count, uint64_t deadline)
 {
     struct message_watch small[WATCHES_ON_STACK], *watches = small;
@@ -292,7 +316,7 @@ int64_t objects_wait(struct atoll_call_wait *items, uint64_t count, uint64_t dea
             if (watches[i].object != NULL)
                 object_arm(watches[i].object);
         shm_fence();
-        ready = items_ready(items, count, watches);
+        ready = items_settle(items, count, watches);
         if (ready != 0)
             break;
         error = message_sleep(&queue, &saved, deadline);

@@ -43,6 +43,12 @@ struct message_named {
     } * member;
 };
 
+/* Memory of this instance, in bytes. */
+struct message_kept {
+    uint64_t section; /* of the section's heap */
+    uint64_t kernel;  /* of the partition */
+};
+
 enum message_end_state {
     END_OPENING, /* sender: the reader's kernel has not answered yet */
     END_OPEN,
@@ -69,6 +75,8 @@ struct message_end {
     struct list accepted;      /* in message_named.accepted */
     struct list peer_link;     /* in message_peers[peer].ends */
     struct list extents;       /* struct message_extent.end_link */
+    struct message_kept kept;  /* that the peer is charged for */
+    uint64_t lingers;          /* in message_peer.lingering for it */
 };
 
 /* What another instance is to this one. */
@@ -77,7 +85,11 @@ struct message_peer {
     uint64_t generation;               /* 0: none seen yet */
     bool over;                         /* it has ended, or its link is broken */
     struct list ends;                  /* with that generation */
+    const _Atomic uint64_t *news;      /* of that generation; NULL: none is sound */
+    uint64_t seen;                     /* of them */
     struct list outbox;                /* messages that did not fit into the ring */
+    struct message_kept kept;          /* because it asked; see quota.c */
+    uint64_t lingering; /* bytes of the section in senders' ends that are closed here only */
 };
 extern struct message_peer *message_peers; /* [message_peer_count + 1], from 1 */
 extern uint32_t message_peer_count;        /* instances */
@@ -101,6 +113,9 @@ enum message_readiness { NOT_READY = 0, READY = 1, READY_BROKEN = 2 };
 enum message_readiness object_ready(const struct message_object *object);
 /* Locked. The next doorbell looks at it; the other side is told to ring. */
 void object_arm(struct message_object *object);
+/* Locked. As object_ready, after arming and before sleeping: looks for as long as a message that
+ * its sender was storing meanwhile may take to be seen (shm_ring_reader_armed_lately). */
+enum message_readiness object_settle(const struct message_object *object);
 /* Locked. It may have become ready: wakes who waits if it has. */
 void object_look(struct message_object *object);
 /* Locked. The same for all that are armed. */
@@ -121,10 +136,15 @@ uint32_t message_doorbell_core(void);
  */
 
 int links_init(void);
-/* Locked. Takes what other instances' kernels have sent, and sees who has ended. */
-void links_receive(void);
+/* Locked. Takes what other instances' kernels have sent, and sees who has ended: those that say
+ * that they have news, or all. */
+void links_receive(bool all);
+/* As message_doorbell, when doorbells or news may have been lost: looks at everything. */
+void message_look_at_all(void);
 /* Locked. Sends, now or when there is room. 0, -ENOMEM, or -EPIPE: the peer is gone. */
 int link_send(uint32_t peer, uint16_t kind, const void *message, size_t length);
+/* Locked. Likewise, in answer to a message of the peer: -ENOMEM also when it takes no answers. */
+int link_answer(uint32_t peer, uint16_t kind, const void *message, size_t length);
 /* Locked. Is that generation of the peer there, as far as can be seen? */
 bool peer_is_there(uint32_t peer, uint64_t generation);
 /* Locked. The peer's state, SHM_STATE_HUNG where the proxy says that it is over. */
@@ -154,6 +174,17 @@ int64_t extent_free(uint64_t offset);
 void extents_free(struct message_end *end);
 void extents_init(void);
 
+/* --- quota.c -------------------------------------------------------------------------------------
+ */
+
+/* Locked. May the peer make this instance keep so much more? */
+bool quota_allows(uint32_t peer, struct message_kept more);
+/* Locked. Does it let go of what has been closed, so that one may open more channels to it? */
+bool quota_lets_open(uint32_t peer);
+/* Locked. It does make it keep that; and no more. */
+void quota_charge(uint32_t peer, struct message_kept kept);
+void quota_release(uint32_t peer, struct message_kept kept);
+
 /* --- directory.c ---------------------------------------------------------------------------------
  */
 
@@ -177,6 +208,14 @@ void counter_take_request(uint32_t peer, const struct control_counter *message);
 void counter_take_answer(uint32_t peer, const struct control_counter_done *message);
 void counters_peer_over(uint32_t peer);
 void counters_init(void);
+
+/* --- job.c ---------------------------------------------------------------------------------------
+ */
+
+int64_t job_memory(struct atoll_call_memory *call);
+#define JOB_EXTENTS_MAX 64 /* of one call */
+/* As the call says; `extents` holds JOB_EXTENTS_MAX. May sleep. */
+int64_t job_extents(struct atoll_call_extents *call, struct atoll_call_extent *extents);
 
 /* --- file.c --------------------------------------------------------------------------------------
  */

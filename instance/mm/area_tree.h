@@ -22,6 +22,10 @@ struct area {
     uint64_t resident;
     uint64_t touched_low, touched_high;
 
+    /* Pages whose place in the partition others have been told lie in [shared_low, shared_high), if
+     * that was since the last change of space.sharing. */
+    uint64_t shared_low, shared_high, sharing;
+
     /* The tree's own. */
     struct area *left, *right, *parent;
     int height;

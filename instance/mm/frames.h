@@ -45,8 +45,10 @@ void frame_free_run(uint64_t physical, uint64_t length, enum frame_use use);
 bool frame_is_own(uint64_t physical);
 
 /* A note of one byte that the owner of an allocated page may keep with it: 0 after frame_alloc, to
- * be 0 again before the page is freed; at most FRAME_MARK_MAX. kmalloc is the one user. */
+ * be 0 again before the page is freed; at most FRAME_MARK_MAX. kmalloc has it for its pages; pages
+ * of files in memory have FRAME_MARK_FILE. */
 #define FRAME_MARK_MAX 0x3f
+#define FRAME_MARK_FILE 0x3f /* the program may map it, but it is the file's */
 void frame_set_mark(uint64_t physical, uint8_t mark);
 uint8_t frame_mark(uint64_t physical); /* UINT8_MAX for a page that is free or not our own */
 

@@ -17,10 +17,12 @@
 
 struct space space;
 
+static _Atomic uint64_t unpublished_sharing;
+
 int space_init(void)
 {
     user_init();
-    space = (struct space){0};
+    space = (struct space){.sharing = 1, .published = &unpublished_sharing};
     sleep_lock_init(&space.lock);
     return 0;
 }
@@ -54,13 +56,28 @@ unsigned space_platform_protection(int protection)
     return result;
 }
 
+static void release_own(uint64_t *released, uint64_t physical, uint64_t length)
+{
+    if (length == 0)
+        return;
+    frame_free_run(physical, length, FRAME_PROGRAM);
+    if (released)
+        *released += length;
+}
+
 void space_release(void *context, uint64_t physical, uint64_t length)
 {
     if (!frame_is_own(physical))
         return; /* a file's page that was mapped in place */
-    frame_free_run(physical, length, FRAME_PROGRAM);
-    if (context)
-        *(uint64_t *)context += length;
+    /* Pages of files in memory stay with their file. They may lie beside the program's own. */
+    uint64_t start = physical, end = physical + length;
+    for (uint64_t page = start; space.file_pages != 0 && page < end; page += PAGE_SIZE) {
+        if (frame_mark(page) != FRAME_MARK_FILE)
+            continue;
+        release_own(context, start, page - start);
+        start = page + PAGE_SIZE;
+    }
+    release_own(context, start, end - start);
 }
 
 /* --- The promise account -----------------------------------------------------------------------
@@ -193,6 +210,11 @@ void space_area_insert(struct area *area)
     space.changes++;
 }
 
+bool space_is_shared_file(const struct area *area)
+{
+    return area->source.file && (area->flags & MAP_TYPE) == MAP_SHARED;
+}
+
 void space_area_remove(struct area *area)
 {
     area_tree_remove(&space.areas, area);
@@ -263,6 +285,7 @@ static void absorb_next(struct area *area, struct area *next)
     area_tree_remove(&space.areas, next);
     area->end = next->end;
     area->resident += next->resident;
+    space_area_take_shared(area, next);
     if (is_touched(next))
         space_area_touched(area, next->touched_low, next->touched_high - next->touched_low);
     area_tree_resized(area);

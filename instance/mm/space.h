@@ -20,6 +20,12 @@ struct area_file {
      * another error: SIGBUS. */
     int (*read_page)(struct area_file *file, uint64_t offset, void *to);
     void (*release)(struct area_file *file); /* may sleep */
+    /* Of a shared mapping: the frame of the page at `offset` itself, which stays the file's; or
+     * NULL: pages are copies. With `make` it is made if it is a hole, which may sleep; without, it
+     * is only looked for (FRAME_NONE in *physical: not there), with the address space's lock held.
+     * 0, or as read_page. */
+    int (*share_page)(struct area_file *file, uint64_t offset, bool make, uint64_t *physical);
+    bool read_only; /* a shared mapping that mprotect must not make writable */
 };
 
 /* What an area's pages are filled from when first touched. */
@@ -51,6 +57,10 @@ int space_init(void);
 int64_t space_map(uint64_t address, uint64_t length, int protection, int flags,
                   const struct area_source *source, uint64_t offset, const char *name);
 int space_unmap(uint64_t address, uint64_t length);
+/* Takes the pages [from, to) (bytes) of files for which `matches` away from all shared mappings:
+ * the next touch asks the file again. 0, or -ENOMEM. `matches` must not sleep. */
+int space_forget_pages(bool (*matches)(const struct area_file *file, const void *context),
+                       const void *context, uint64_t from, uint64_t to);
 int space_protect(uint64_t address, uint64_t length, int protection);
 int64_t space_remap(uint64_t address, uint64_t old_length, uint64_t new_length, int flags,
                     uint64_t new_address);
@@ -84,6 +94,25 @@ int space_handle_fault(uint64_t address, enum space_fault access);
 
 /* Makes [address, +length) present with the given access ahead of use. 0 or as above. */
 int space_populate(uint64_t address, uint64_t length, enum space_fault access);
+
+/* A piece of the partition. */
+struct space_extent {
+    uint64_t physical, length;
+};
+
+/* From now on the mapping generation is kept in *word (of the own section), from 1 on. Called once,
+ * after space_init. It grows before any page that space_share has told of goes elsewhere or is
+ * taken away, or may not be read any more. */
+void space_publish_sharing(_Atomic uint64_t *word);
+
+/* Where the memory at [address, +length), multiples of PAGE_SIZE, lies in the partition, in at most
+ * `capacity` extents: *count of them, which describe *covered bytes from `address` on (more than 0,
+ * but perhaps not all: ask again for the rest). It holds as long as the mapping generation is
+ * *generation. Pages are made present for it, and those of a file that were mapped in place become
+ * the program's own. 0; -EINVAL; -EFAULT, -EACCES, -ENOMEM and -ENXIO of the first page, as
+ * space_handle_fault. */
+int space_share(uint64_t address, uint64_t length, struct space_extent *extents, size_t capacity,
+                size_t *count, uint64_t *covered, uint64_t *generation);
 
 /* Calls `visit` for each area in ascending order (for /proc/self/maps); stops when it returns
  * false. */

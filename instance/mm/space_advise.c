@@ -16,6 +16,7 @@
 static int drop_pages(struct area *area, uint64_t start, uint64_t end)
 {
     uint64_t released = 0;
+    space_unshare(start, end);
     int error = platform_unmap(start, end - start, space_release, &released);
     if (error)
         return error;
@@ -24,6 +25,40 @@ static int drop_pages(struct area *area, uint64_t start, uint64_t end)
         area->touched_low = area->touched_high = 0;
     space.changes++;
     return 0;
+}
+
+/* The part of a shared mapping that shows [from, to) of its file, if any. */
+static int forget_in_area(struct area *area, uint64_t from, uint64_t to)
+{
+    uint64_t first = area->offset, last = area->offset + (area->end - area->start);
+    if (first < from)
+        first = from;
+    if (last > to)
+        last = to;
+    if (first >= last)
+        return 0;
+    uint64_t start = area->start + (first - area->offset);
+    uint64_t end = area->start + (last - area->offset);
+    if (start < area->touched_low)
+        start = area->touched_low;
+    if (end > area->touched_high)
+        end = area->touched_high;
+    return start < end ? drop_pages(area, start, end) : 0;
+}
+
+int space_forget_pages(bool (*matches)(const struct area_file *file, const void *context),
+                       const void *context, uint64_t from, uint64_t to)
+{
+    int error = 0;
+    sleep_lock_take(&space.lock);
+    struct area *area = area_tree_find(&space.areas, 0);
+    for (; area; area = area_tree_next(area))
+        if (space_is_shared_file(area) && matches(area->source.file, context)) {
+            int failed = forget_in_area(area, page_down(from), page_up(to) ? page_up(to) : to);
+            error = error ? error : failed;
+        }
+    sleep_lock_release(&space.lock);
+    return error;
 }
 
 /* May `advice` be given for this area? 0, -EINVAL or -EACCES. */
@@ -37,6 +72,8 @@ static int check_area(const struct area *area, int advice)
     case MADV_REMOVE:
         if (!shared)
             return -EINVAL;
+        if (area->source.file)
+            return -EOPNOTSUPP; /* fallocate makes holes */
         return area->protection & PROT_WRITE ? 0 : -EACCES;
     default:
         return 0;

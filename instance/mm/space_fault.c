@@ -14,7 +14,7 @@
 
 /* Pages that are cleared together for one fault, where memory is plenty: on most first touches the
  * neighbours follow, and a fault costs more than clearing a page. */
-#define AROUND_ORDER 2
+#define AROUND_ORDER PLATFORM_AROUND_ORDER
 /* File pages that are mapped in place around a fault: nothing is copied. */
 #define IN_PLACE_WINDOW (UINT64_C(256) << 10)
 
@@ -27,6 +27,7 @@ struct plan {
     uint64_t from_length;
     struct area_file *file; /* held: `offset` of it is to be fetched instead; or NULL */
     uint64_t offset;
+    bool shares;   /* the file's own page at `offset` is to be mapped, nothing copied */
     bool replaces; /* a page mapped in place, which is to become the program's own */
 };
 
@@ -35,7 +36,8 @@ static bool is_same_plan(const struct plan *one, const struct plan *other)
     return one->start == other->start && one->order == other->order &&
            one->protection == other->protection && one->from == other->from &&
            one->from_length == other->from_length && one->file == other->file &&
-           one->offset == other->offset && one->replaces == other->replaces;
+           one->offset == other->offset && one->shares == other->shares &&
+           one->replaces == other->replaces;
 }
 
 static bool is_permitted(int protection, unsigned access)
@@ -96,11 +98,12 @@ static unsigned zero_order(const struct area *area, uint64_t page, unsigned orde
 {
     if (order_limit >= LARGE_PAGE_ORDER && is_large_wanted(area, page))
         return LARGE_PAGE_ORDER;
-    uint64_t around = PAGE_SIZE << AROUND_ORDER;
-    if (order_limit >= AROUND_ORDER && frame_bytes_free() >= frame_bytes_total() / 4 &&
-        is_blank(area, page & ~(around - 1), around, page))
-        return AROUND_ORDER;
-    return 0;
+    if (frame_bytes_free() < frame_bytes_total() / 4)
+        return 0;
+    unsigned order = order_limit < AROUND_ORDER ? order_limit : AROUND_ORDER;
+    while (order && !is_blank(area, page & ~((PAGE_SIZE << order) - 1), PAGE_SIZE << order, page))
+        order--;
+    return order;
 }
 
 /* Maps the file's pages around `page`, which is not mapped, in place; sets *present_end. */
@@ -147,6 +150,9 @@ static int examine(uint64_t page, unsigned access, unsigned order_limit, struct 
     *plan = (struct plan){.start = page, .protection = space_platform_protection(area->protection)};
     *present_end = page + PAGE_SIZE;
 
+    bool shared = space_is_shared_file(area);
+    if (shared && (access & SPACE_FAULT_OWN))
+        return -EACCES; /* it would be the file that is written */
     unsigned present;
     uint64_t physical = platform_lookup(page, &present);
     if (physical != UINT64_MAX) {
@@ -166,6 +172,7 @@ static int examine(uint64_t page, unsigned access, unsigned order_limit, struct 
     if (from_source && source->file) {
         plan->file = source->file;
         plan->offset = offset;
+        plan->shares = shared && source->file->share_page;
     } else if (from_source) {
         uint64_t left = source->size - offset;
         plan->from = source->bytes + offset;
@@ -199,7 +206,8 @@ static int install(const struct plan *plan, uint64_t physical)
     uint64_t length = PAGE_SIZE << plan->order;
     struct area *area = area_tree_find(&space.areas, plan->start);
     if (plan->replaces) {
-        /* Other cores must not go on reading the file's page once this one can write its copy. */
+        /* Other cores must not go on reading the file's page once this one can write its copy. Its
+         * place has been told to nobody (space_share.c): the mapping generation stays. */
         int error = platform_unmap(plan->start, length, space_release, NULL);
         if (error)
             return error;
@@ -211,6 +219,44 @@ static int install(const struct plan *plan, uint64_t physical)
     space_area_touched(area, plan->start, length);
     space_area_filled(area, length);
     return 0;
+}
+
+/* Maps the file's own page. Returns as try_fault. */
+static int share(const struct plan *plan, unsigned access, uint64_t changes, uint64_t *present_end)
+{
+    struct plan again;
+    uint64_t physical;
+    int result = plan->file->share_page(plan->file, plan->offset, true, &physical);
+    if (result)
+        return result == -ENOMEM ? -ENOMEM : -ENXIO;
+    sleep_lock_take(&space.lock);
+    result = 1;
+    if (space.changes != changes) {
+        result = examine(plan->start, access, 0, &again, present_end);
+        if (result == 1 && !is_same_plan(plan, &again)) {
+            sleep_lock_release(&space.lock);
+            return 1;
+        }
+    }
+    /* Looked up under the lock: who takes the page from the file has it forgotten here after that,
+     * and frees it last. */
+    if (result == 1)
+        result = plan->file->share_page(plan->file, plan->offset, false, &physical);
+    else if (result == 0) {
+        sleep_lock_release(&space.lock);
+        return 0;
+    }
+    if (!result && physical == FRAME_NONE)
+        result = 1; /* taken away meanwhile: once more */
+    else if (!result)
+        result = platform_map(plan->start, physical, PAGE_SIZE, plan->protection);
+    if (!result) {
+        space.changes++;
+        space.file_pages++;
+        space_area_touched(area_tree_find(&space.areas, plan->start), plan->start, PAGE_SIZE);
+    }
+    sleep_lock_release(&space.lock);
+    return result;
 }
 
 /* One try. Returns 1: try again, things have changed; otherwise as space_handle_fault. */
@@ -226,6 +272,11 @@ static int try_fault(uint64_t page, unsigned access, unsigned *order_limit, uint
     if (result <= 0)
         return result;
 
+    if (plan.shares) {
+        result = share(&plan, access, changes, present_end);
+        area_file_put(plan.file);
+        return result;
+    }
     uint64_t frame = frame_alloc(plan.order, FRAME_PROGRAM);
     if (frame == FRAME_NONE) {
         area_file_put(plan.file);

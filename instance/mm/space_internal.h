@@ -1,6 +1,6 @@
 /* What the parts of the address space share: space.c (state, cutting and merging areas, the promise
  * account), space_place.c, space_map.c, space_protect.c, space_advise.c, space_remap.c,
- * space_brk.c, space_fault.c. Nobody else includes this. */
+ * space_brk.c, space_fault.c, space_share.c. Nobody else includes this. */
 #ifndef INSTANCE_MM_SPACE_INTERNAL_H
 #define INSTANCE_MM_SPACE_INTERNAL_H
 
@@ -28,7 +28,13 @@ struct space {
     /* Grows with every change of an area or of a mapping: who let go of the lock sees by it whether
      * what was looked up still holds. */
     uint64_t changes;
-    bool lock_future; /* mlockall(MCL_FUTURE): new areas are filled at once */
+
+    /* The mapping generation (space_share.c), which the program reads at *published. */
+    uint64_t sharing;
+    _Atomic uint64_t *published;
+
+    uint64_t file_pages; /* pages of files in memory that have ever been mapped themselves */
+    bool lock_future;    /* mlockall(MCL_FUTURE): new areas are filled at once */
 };
 extern struct space space;
 
@@ -79,6 +85,8 @@ bool space_counts(int protection, int flags);
  * reserve for page tables and the kernel. */
 uint64_t space_promisable(void);
 
+/* Is it a shared mapping of a file? */
+bool space_is_shared_file(const struct area *area);
 /* Is `physical` the page at `page` of the area's source, mapped in place? */
 bool space_is_in_place(const struct area *area, uint64_t page, uint64_t physical);
 /* The platform's bits for PROT_*. */
@@ -93,6 +101,12 @@ void space_release(void *context, uint64_t physical, uint64_t length);
 /* space_map.c: removes all areas in [start, end) and their pages. 0, or -ENOMEM: nothing changed.
  */
 int space_unmap_locked(uint64_t start, uint64_t end);
+
+/* space_share.c: what others have been told of pages in [start, end) will not hold any more. To be
+ * called before it does not. */
+void space_unshare(uint64_t start, uint64_t end);
+/* `area` takes over what has been told of `other`, which is merged into it. */
+void space_area_take_shared(struct area *area, const struct area *other);
 
 /* space_place.c: decides where a mapping of `length` bytes goes: at the hint if that is free, or
  * else below the stack, downwards. 0: there is no room. */

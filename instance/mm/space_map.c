@@ -18,6 +18,7 @@ int space_unmap_locked(uint64_t start, uint64_t end)
     int error = space_cut(start, end);
     if (error)
         return error;
+    space_unshare(start, end);
     error = platform_unmap(start, end - start, space_release, NULL);
     if (error) {
         space_merge(start, end);

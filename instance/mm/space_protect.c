@@ -68,15 +68,29 @@ static uint64_t covered_end(uint64_t start, uint64_t end)
     return start < end ? start : end;
 }
 
+/* Is there a shared mapping of a file that was opened for reading alone? */
+static bool has_read_only_file(uint64_t start, uint64_t end)
+{
+    const struct area *area = area_tree_find(&space.areas, start);
+    for (; area && area->start < end; area = area_tree_next(area))
+        if (space_is_shared_file(area) && area->source.file->read_only)
+            return true;
+    return false;
+}
+
 static int protect_covered(uint64_t start, uint64_t end, int protection)
 {
     if (is_protected_so(start, end, protection))
         return 0;
+    if ((protection & PROT_WRITE) && has_read_only_file(start, end))
+        return -EACCES;
     int error = promise(start, end, protection);
     if (!error)
         error = space_cut(start, end);
     if (error)
         return error;
+    if (protection == PROT_NONE)
+        space_unshare(start, end);
     error = platform_protect(start, end - start, range_protection(start, end, protection));
     struct area *area = error ? NULL : area_tree_find(&space.areas, start);
     for (; area && area->start < end; area = area_tree_next(area)) {

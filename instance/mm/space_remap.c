@@ -54,6 +54,7 @@ static int move_area(struct area *area, struct area *new, uint64_t to, bool keep
     int error = map_again(area, to);
     if (error)
         return error;
+    space_unshare(area->start, area->end);
     error = platform_unmap(area->start, area->end - area->start, NULL, NULL);
     if (error) {
         unmap_again(to, to + (area->end - area->start));
@@ -113,6 +114,7 @@ static int64_t move(const struct remap *remap, struct area *area)
     new->end = to + remap->new_length;
     new->resident = 0;
     new->touched_low = new->touched_high = 0;
+    new->sharing = 0;
     error = move_area(area, new, to, remap->flags & MREMAP_DONTUNMAP);
     if (error) {
         area_file_put(new->source.file);

@@ -15,6 +15,7 @@
 
 #define THREAD_ID_MAX 4194304 /* as Linux's largest pid_max: fits a futex word's owner field */
 #define THREAD_ID_BUCKETS 64
+_Static_assert(offsetof(struct thread, id) == 56, "arch/x86/quick_call.asm reads it");
 #define THREADS_KEPT 8 /* dead ones whose memory is kept, beside one for each core */
 
 struct list thread_all = {&thread_all, &thread_all};

@@ -140,9 +140,9 @@ void thread_set_policy(struct thread *thread, int policy, int realtime, int nice
 int thread_realtime_priority(const struct thread *thread); /* 1..99, or 0 */
 uint64_t thread_cpu_time(const struct thread *thread);     /* ns on a core so far */
 uint64_t thread_cpu_time_all(void); /* ns, of all threads that are or were; takes the lock */
-/* Returns once every core of the instance has done a full memory barrier (and, if `serialise`, an
- * instruction that serialises its fetching). Interrupts on, no spinlock held. */
-void core_barrier_all(bool serialise);
+/* Returns once every core of the instance has done a full memory barrier and an instruction that
+ * serialises its fetching, or will before it runs a thread. Interrupts on, no spinlock held. */
+void core_barrier_all(void);
 
 #define SCHED_SLICE_NS UINT64_C(4000000) /* turn of a thread among its equals */
 

@@ -1,36 +1,21 @@
-/* The calls on what is in files: sizes, room, directory entries, writing out, copying between
- * files, locks of whole files. */
+/* The calls on what is in files: sizes, room, directory entries, writing out. */
 #include "instance/syscall/calls.h"
 #include "instance/syscall/paths.h"
 
 #include "instance/mm/kmalloc.h"
-#include "instance/mm/space.h"
 #include "instance/mm/user.h"
 #include "instance/string.h"
-#include "instance/syscall/signal.h"
 
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/fcntl.h>
-#include <linux/mman.h>
 
 #define ENTRIES_BUFFER (UINT64_C(32) << 10) /* of directory entries, filled at a time */
-#define COPY_BUFFER (UINT64_C(128) << 10)   /* of sendfile and copy_file_range */
-#define LOCK_SHARED 1
-#define LOCK_EXCLUSIVE 2
-#define LOCK_NONBLOCK 4
-#define LOCK_UNLOCK 8
 
 static bool may_write(const struct file *file)
 {
     uint32_t flags = atomic_load(&file->flags);
     return !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY;
-}
-
-static bool may_read(const struct file *file)
-{
-    uint32_t flags = atomic_load(&file->flags);
-    return !(flags & O_PATH) && (flags & O_ACCMODE) != O_WRONLY;
 }
 
 /* --- Sizes ------------------------------------------------------------------------------------ */
@@ -170,15 +155,6 @@ int64_t sys_readahead(struct trap_frame *frame)
     return error == -ESPIPE ? -EINVAL : error;
 }
 
-/* One process: its locks never stand in each other's way, unless it opens a file twice. */
-int64_t sys_flock(struct trap_frame *frame)
-{
-    uint32_t operation = (uint32_t)syscall_arg1(frame) & ~(uint32_t)LOCK_NONBLOCK;
-    if (operation != LOCK_SHARED && operation != LOCK_EXCLUSIVE && operation != LOCK_UNLOCK)
-        return -EINVAL;
-    return check_file((int)syscall_arg0(frame), false);
-}
-
 /* --- Directory entries -------------------------------------------------------------------------
  */
 
@@ -254,141 +230,5 @@ int64_t sys_getdents64(struct trap_frame *frame)
     kfree(sink.bytes);
 out:
     file_put(file);
-    return result;
-}
-
-/* --- Copying between files ----------------------------------------------------------------------
- */
-
-/* One end of a copy: at *offset, or at the file's own position. */
-struct copy_end {
-    struct file *file;
-    uint64_t *offset;
-};
-
-/* Bytes travel through an area of the program's address space that exists for this call alone, so
- * that every kind of file can be either end. */
-static int64_t copy_between(struct copy_end from, struct copy_end to, uint64_t length)
-{
-    const struct file_operations *reader = from.file->operations, *writer = to.file->operations;
-    uint64_t done = 0;
-    int64_t result = 0;
-    uint64_t size = length < COPY_BUFFER ? (length + 4095) & ~UINT64_C(4095) : COPY_BUFFER;
-    if (length == 0)
-        return 0;
-    int64_t buffer = space_map(0, size, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, NULL, 0, NULL);
-    if (buffer < 0)
-        return buffer;
-    while (done < length) {
-        struct file_vector vector = {(uint64_t)buffer, length - done < size ? length - done : size};
-        result = from.offset != NULL ? reader->read_at(from.file, &vector, 1, *from.offset)
-                                     : reader->read(from.file, &vector, 1);
-        if (result <= 0)
-            break;
-        uint64_t got = (uint64_t)result;
-        vector.length = got;
-        result = to.offset != NULL ? writer->write_at(to.file, &vector, 1, *to.offset)
-                                   : writer->write(to.file, &vector, 1);
-        uint64_t put = result > 0 ? (uint64_t)result : 0;
-        if (from.offset != NULL)
-            *from.offset += put;
-        else if (put < got && reader->seek != NULL)
-            reader->seek(from.file, -(int64_t)(got - put), 1); /* what was not taken stays */
-        if (to.offset != NULL)
-            *to.offset += put;
-        done += put;
-        if (put < got || signal_deliverable())
-            break;
-    }
-    space_unmap((uint64_t)buffer, size);
-    return done != 0 ? (int64_t)done : result;
-}
-
-/* An offset argument: read from the program, or NULL for none. 0, -EFAULT, -EINVAL. */
-static int read_offset(uint64_t at, uint64_t *value, uint64_t **offset)
-{
-    *offset = NULL;
-    if (at == 0)
-        return 0;
-    if (user_read(value, at, sizeof(*value)) != 0)
-        return -EFAULT;
-    *offset = value;
-    return (int64_t)*value < 0 ? -EINVAL : 0;
-}
-
-int64_t sys_sendfile(struct trap_frame *frame)
-{
-    uint64_t offset, length = syscall_arg3(frame);
-    struct copy_end from = {file_get((int)syscall_arg1(frame)), NULL};
-    struct copy_end to = {file_get((int)syscall_arg0(frame)), NULL};
-    int64_t result = -EBADF;
-    if (from.file == NULL || to.file == NULL || !may_read(from.file) || !may_write(to.file))
-        goto out;
-    result = -EINVAL;
-    if (from.file->node == NULL || from.file->node->type != FILE_TYPE_REGULAR ||
-        to.file->operations->write == NULL || (int64_t)length < 0 ||
-        (atomic_load(&to.file->flags) & O_APPEND))
-        goto out;
-    result = read_offset(syscall_arg2(frame), &offset, &from.offset);
-    if (result == 0)
-        result = copy_between(from, to, length > INT32_MAX ? INT32_MAX & ~4095 : length);
-    if (result >= 0 && from.offset != NULL &&
-        user_write(syscall_arg2(frame), &offset, sizeof(offset)) != 0)
-        result = -EFAULT;
-    if (result == -EPIPE)
-        signal_send(thread_current()->id, LINUX_SIGPIPE, LINUX_SI_USER);
-out:
-    if (from.file != NULL)
-        file_put(from.file);
-    if (to.file != NULL)
-        file_put(to.file);
-    return result;
-}
-
-int64_t sys_copy_file_range(struct trap_frame *frame)
-{
-    uint64_t offset_in, offset_out, length = syscall_arg4(frame);
-    struct copy_end from = {file_get((int)syscall_arg0(frame)), NULL};
-    struct copy_end to = {file_get((int)syscall_arg2(frame)), NULL};
-    int64_t result = -EBADF;
-    if (from.file == NULL || to.file == NULL || !may_read(from.file) || !may_write(to.file) ||
-        (atomic_load(&to.file->flags) & O_APPEND))
-        goto out;
-    result = -EINVAL;
-    if (syscall_arg5(frame) != 0)
-        goto out;
-    if ((from.file->node != NULL && from.file->node->type == FILE_TYPE_DIRECTORY) ||
-        (to.file->node != NULL && to.file->node->type == FILE_TYPE_DIRECTORY)) {
-        result = -EISDIR;
-        goto out;
-    }
-    if (from.file->node == NULL || to.file->node == NULL ||
-        from.file->node->type != FILE_TYPE_REGULAR || to.file->node->type != FILE_TYPE_REGULAR)
-        goto out;
-    result = read_offset(syscall_arg1(frame), &offset_in, &from.offset);
-    if (result == 0)
-        result = read_offset(syscall_arg3(frame), &offset_out, &to.offset);
-    if (result != 0)
-        goto out;
-    if (from.file->node == to.file->node) {
-        /* Ranges of one file may not overlap. */
-        uint64_t in = from.offset != NULL ? offset_in : from.file->position;
-        uint64_t out = to.offset != NULL ? offset_out : to.file->position;
-        result = -EINVAL;
-        if ((in < out ? out - in : in - out) < length)
-            goto out;
-    }
-    result = copy_between(from, to, length > INT32_MAX ? INT32_MAX & ~4095 : length);
-    if (result >= 0 && ((from.offset != NULL &&
-                         user_write(syscall_arg1(frame), &offset_in, sizeof(offset_in)) != 0) ||
-                        (to.offset != NULL &&
-                         user_write(syscall_arg3(frame), &offset_out, sizeof(offset_out)) != 0)))
-        result = -EFAULT;
-out:
-    if (from.file != NULL)
-        file_put(from.file);
-    if (to.file != NULL)
-        file_put(to.file);
     return result;
 }

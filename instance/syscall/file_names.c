@@ -74,18 +74,23 @@ int64_t sys_mkdirat(struct trap_frame *frame)
                           (uint32_t)syscall_arg2(frame));
 }
 
-/* Regular files only: an instance has no other device files than those in /dev, and no FIFOs. */
+/* Regular files, and FIFOs in memory: an instance has no other device files than those in /dev. */
 static int64_t make_node(int descriptor, uint64_t at, uint32_t mode)
 {
     struct vfs_place place;
     uint32_t type = mode & FILE_TYPE_MASK;
-    struct vfs_creation creation = {.mode = FILE_TYPE_REGULAR | (mode & 07777 & ~vfs_umask())};
-    if (type != 0 && type != FILE_TYPE_REGULAR)
+    struct vfs_creation creation = {.mode = (type != 0 ? type : FILE_TYPE_REGULAR) |
+                                            (mode & 07777 & ~vfs_umask())};
+    if (type != 0 && type != FILE_TYPE_REGULAR && type != FILE_TYPE_PIPE)
         return type == FILE_TYPE_DIRECTORY ? -EPERM : -EOPNOTSUPP;
     int error = walk_to_new(descriptor, at, false, &place);
     if (error != 0)
         return error;
-    error = create_node(&place, &creation);
+    if (type == FILE_TYPE_PIPE && place.parent->operations->fifo == NULL &&
+        place.parent->operations->create != NULL)
+        error = -EOPNOTSUPP; /* on the host */
+    else
+        error = create_node(&place, &creation);
     vfs_place_put(&place);
     return error;
 }
@@ -340,6 +345,11 @@ int64_t sys_readlink(struct trap_frame *frame)
 
 int64_t sys_readlinkat(struct trap_frame *frame)
 {
-    return read_link((int)syscall_arg0(frame), syscall_arg1(frame), AT_EMPTY_PATH,
-                     syscall_arg2(frame), syscall_arg3(frame));
+    char first;
+    if (user_read(&first, syscall_arg1(frame), 1) != 0)
+        return -EFAULT;
+    int64_t result = read_link((int)syscall_arg0(frame), syscall_arg1(frame), AT_EMPTY_PATH,
+                               syscall_arg2(frame), syscall_arg3(frame));
+    return result == -EINVAL && first == '\0' && (int32_t)syscall_arg3(frame) > 0 ? -ENOENT
+                                                                                  : result;
 }

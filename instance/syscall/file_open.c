@@ -14,7 +14,11 @@
 #include <linux/memfd.h>
 #include <linux/openat2.h>
 
-#define OPEN_TEMPORARY 020000000 /* __O_TMPFILE */
+#define OPEN_TEMPORARY 020000000                             /* __O_TMPFILE */
+#define RESOLVE_CONFINED (RESOLVE_BENEATH | RESOLVE_IN_ROOT) /* not both */
+#define RESOLVE_ALL                                                                                \
+    (RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_CONFINED |            \
+     RESOLVE_CACHED)
 
 /* Puts an open file at a descriptor, or gives it up. */
 static int64_t install(struct file *file, bool close_on_exec)
@@ -25,19 +29,45 @@ static int64_t install(struct file *file, bool close_on_exec)
     return descriptor;
 }
 
-static int64_t open_at(int descriptor, uint64_t at, uint32_t flags, uint32_t mode)
+/* O_TMPFILE: a file in the tree of the directory at the path, without a name. */
+static int open_unnamed(struct vfs_node *start, const char *path, uint32_t flags, uint32_t mode,
+                        unsigned walk, struct file **file)
+{
+    struct vfs_place place;
+    struct vfs_node *node = NULL;
+    if (!(flags & O_DIRECTORY) || (flags & O_ACCMODE) == O_RDONLY ||
+        (flags & O_ACCMODE) == O_ACCMODE)
+        return -EINVAL;
+    int error = vfs_walk(start, path, walk | VFS_FOLLOW, &place);
+    if (error != 0)
+        return error;
+    if (place.node == NULL || place.node->type != FILE_TYPE_DIRECTORY)
+        error = -ENOTDIR;
+    else if (place.node->mount->read_only)
+        error = -EROFS;
+    else
+        error = tmpfs_create_unnamed(place.node, mode & 07777 & ~vfs_umask(), !(flags & O_EXCL),
+                                     false, &node);
+    vfs_place_put(&place);
+    if (error == 0)
+        error = vfs_open_node(
+            node, flags & ~(uint32_t)(OPEN_TEMPORARY | O_DIRECTORY | O_CREAT | O_TRUNC), file);
+    return error;
+}
+
+static int64_t open_at(int descriptor, uint64_t at, uint32_t flags, uint32_t mode, unsigned walk)
 {
     struct vfs_node *start = NULL;
     struct file *file;
     char *path;
-    if (flags & OPEN_TEMPORARY)
-        return -EOPNOTSUPP;
     int error = path_read(at, &path);
     if (error != 0)
         return error;
-    error = path_start(descriptor, path, &start);
+    /* Confined to where it begins, an absolute path begins there too. */
+    error = path_start(descriptor, walk & (VFS_BENEATH | VFS_IN_ROOT) ? "" : path, &start);
     if (error == 0)
-        error = vfs_open(start, path, flags, mode, &file);
+        error = flags & OPEN_TEMPORARY ? open_unnamed(start, path, flags, mode, walk, &file)
+                                       : vfs_open(start, path, flags, mode, walk, &file);
     vfs_put(start);
     kfree(path);
     return error != 0 ? error : install(file, flags & O_CLOEXEC);
@@ -46,19 +76,19 @@ static int64_t open_at(int descriptor, uint64_t at, uint32_t flags, uint32_t mod
 int64_t sys_open(struct trap_frame *frame)
 {
     return open_at(AT_FDCWD, syscall_arg0(frame), (uint32_t)syscall_arg1(frame),
-                   (uint32_t)syscall_arg2(frame));
+                   (uint32_t)syscall_arg2(frame), 0);
 }
 
 int64_t sys_openat(struct trap_frame *frame)
 {
     return open_at((int)syscall_arg0(frame), syscall_arg1(frame), (uint32_t)syscall_arg2(frame),
-                   (uint32_t)syscall_arg3(frame));
+                   (uint32_t)syscall_arg3(frame), 0);
 }
 
 int64_t sys_creat(struct trap_frame *frame)
 {
     return open_at(AT_FDCWD, syscall_arg0(frame), O_CREAT | O_WRONLY | O_TRUNC,
-                   (uint32_t)syscall_arg1(frame));
+                   (uint32_t)syscall_arg1(frame), 0);
 }
 
 int64_t sys_openat2(struct trap_frame *frame)
@@ -72,14 +102,21 @@ int64_t sys_openat2(struct trap_frame *frame)
     if (user_read(&how, syscall_arg2(frame), sizeof(how)) != 0)
         return -EFAULT;
     if ((how.flags >> 32) != 0 || (how.mode & ~UINT64_C(07777)) ||
-        (how.mode != 0 && !(how.flags & O_CREAT)))
+        (how.mode != 0 && !(how.flags & (O_CREAT | OPEN_TEMPORARY))))
         return -EINVAL;
-    if (how.resolve != 0) {
-        log_warn("openat2: RESOLVE flags 0x%lx are not served", (uint64_t)how.resolve);
+    /* One file system's names are never known without looking, so RESOLVE_CACHED always fails. */
+    if ((how.resolve & ~(uint64_t)RESOLVE_ALL) ||
+        (how.resolve & RESOLVE_CONFINED) == RESOLVE_CONFINED)
         return -EINVAL;
-    }
+    if (how.resolve & RESOLVE_CACHED)
+        return -EAGAIN;
+    unsigned walk = (how.resolve & RESOLVE_NO_XDEV ? VFS_NO_MOUNTS : 0) |
+                    (how.resolve & RESOLVE_NO_MAGICLINKS ? VFS_NO_MAGIC : 0) |
+                    (how.resolve & RESOLVE_NO_SYMLINKS ? VFS_NO_LINKS : 0) |
+                    (how.resolve & RESOLVE_BENEATH ? VFS_BENEATH : 0) |
+                    (how.resolve & RESOLVE_IN_ROOT ? VFS_IN_ROOT : 0);
     return open_at((int)syscall_arg0(frame), syscall_arg1(frame), (uint32_t)how.flags,
-                   (uint32_t)how.mode);
+                   (uint32_t)how.mode, walk);
 }
 
 int64_t sys_memfd_create(struct trap_frame *frame)
@@ -94,7 +131,7 @@ int64_t sys_memfd_create(struct trap_frame *frame)
     int64_t length = user_read_string(name, syscall_arg0(frame), sizeof(name));
     if (length < 0)
         return length == -ENAMETOOLONG ? -EINVAL : length;
-    int error = tmpfs_create_unnamed(&node);
+    int error = tmpfs_create_unnamed(NULL, 0777, false, flags & MFD_ALLOW_SEALING, &node);
     if (error == 0)
         error = vfs_open_node(node, O_RDWR, &file);
     if (error != 0)

@@ -346,26 +346,6 @@ int64_t sys_utime(struct trap_frame *frame)
     return times_at(AT_FDCWD, syscall_arg0(frame), times, 0);
 }
 
-/* No file here has extended attributes, nor can it be given any. */
-#define NO_ATTRIBUTES(name)                                                                        \
-    int64_t name(struct trap_frame *frame)                                                         \
-    {                                                                                              \
-        (void)frame;                                                                               \
-        return -EOPNOTSUPP;                                                                        \
-    }
-NO_ATTRIBUTES(sys_setxattr)
-NO_ATTRIBUTES(sys_lsetxattr)
-NO_ATTRIBUTES(sys_fsetxattr)
-NO_ATTRIBUTES(sys_getxattr)
-NO_ATTRIBUTES(sys_lgetxattr)
-NO_ATTRIBUTES(sys_fgetxattr)
-NO_ATTRIBUTES(sys_listxattr)
-NO_ATTRIBUTES(sys_llistxattr)
-NO_ATTRIBUTES(sys_flistxattr)
-NO_ATTRIBUTES(sys_removexattr)
-NO_ATTRIBUTES(sys_lremovexattr)
-NO_ATTRIBUTES(sys_fremovexattr)
-
 /* --- statfs ----------------------------------------------------------------------------------- */
 
 static int64_t statistics_of(struct vfs_node *node, struct file *file, uint64_t to)

@@ -330,8 +330,13 @@ int64_t sys_getrandom(struct trap_frame *frame)
                 log_error("getrandom: this CPU has no source of random bytes (RDRAND): ENOSYS");
             return -ENOSYS;
         }
-        if (user_write(to + done, bytes, piece) != 0)
+        if (user_write(to + done, bytes, piece) != 0) {
+            /* As on Linux: what fits before the page that is not there. */
+            uint64_t page_left = 4096 - ((to + done) & 4095);
+            if (page_left < piece && user_write(to + done, bytes, page_left) == 0)
+                done += page_left;
             return done != 0 ? (int64_t)done : -EFAULT;
+        }
         done += piece;
         if (done < length && signal_deliverable())
             break; /* a long fill may be broken off between pieces, as Linux does */

@@ -1,9 +1,10 @@
 /* The system calls on file descriptors: they check their arguments and call the file's operations.
  * What they do is told by instance/fs/. */
 #include "instance/syscall/calls.h"
+#include "instance/syscall/record_lock.h"
 #include "instance/syscall/signal.h"
 
-#include "instance/fs/file.h"
+#include "instance/fs/vfs.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/user.h"
 #include "instance/sched/thread.h"
@@ -12,12 +13,23 @@
 #include <linux/fcntl.h>
 
 #define VECTORS_ON_STACK 8
+#define RWF_HIPRI 1 /* <linux/fs.h> has them beside too much else */
+#define RWF_DSYNC 2
+#define RWF_SYNC 4
+#define RWF_APPEND 16
 #define CLOSE_RANGE_UNSHARE 2
 #define CLOSE_RANGE_CLOEXEC 4
 
 /* --- read and write --------------------------------------------------------------------------- */
 
 typedef int64_t (*transfer_t)(struct file *, const struct file_vector *, size_t);
+
+/* A file without that operation: was it opened for it at all? */
+static int io_cannot(struct file *file, bool write)
+{
+    uint32_t access = atomic_load_explicit(&file->flags, memory_order_relaxed) & O_ACCMODE;
+    return access == O_RDWR || (access == O_WRONLY) == write ? -EINVAL : -EBADF;
+}
 
 static int64_t io_transfer(int descriptor, const struct file_vector *vectors, size_t count,
                            bool write)
@@ -26,7 +38,7 @@ static int64_t io_transfer(int descriptor, const struct file_vector *vectors, si
     if (file == NULL)
         return -EBADF;
     transfer_t transfer = write ? file->operations->write : file->operations->read;
-    int64_t result = transfer != NULL ? transfer(file, vectors, count) : -EBADF;
+    int64_t result = transfer != NULL ? transfer(file, vectors, count) : io_cannot(file, write);
     file_put(file);
     if (result == -EPIPE && write)
         signal_send(thread_current()->id, LINUX_SIGPIPE, LINUX_SI_USER);
@@ -142,13 +154,53 @@ int64_t sys_pwritev(struct trap_frame *frame)
     return io_vectors_at(frame, true);
 }
 
-/* With an offset of -1 the file's own position counts; RWF_* flags are not served. */
+/* What was written is with the host, or in memory: to sync is one more request. */
+static int64_t io_sync(int descriptor, bool data_only, int64_t result)
+{
+    struct file *file = file_get(descriptor);
+    int error = 0;
+    if (file == NULL)
+        return result;
+    if (file->node != NULL && file->node->operations->sync != NULL)
+        error = file->node->operations->sync(file, data_only);
+    file_put(file);
+    return error != 0 ? error : result;
+}
+
+/* RWF_APPEND: to the end, and the position stays unless it was to be used. */
+static int64_t io_append(struct trap_frame *frame)
+{
+    struct file_vector few[VECTORS_ON_STACK], *vectors = few;
+    struct file *file = file_get((int)syscall_arg0(frame));
+    if (file == NULL)
+        return -EBADF;
+    int64_t result = -ESPIPE;
+    if (vfs_is_file(file))
+        result = io_read_vectors(frame, &vectors);
+    if (result == 0)
+        result = vfs_append(file, vectors, syscall_arg2(frame));
+    if (result > 0 && (int64_t)syscall_arg3(frame) == -1 && file->operations->seek != NULL)
+        file->operations->seek(file, 0, 2);
+    if (vectors != few)
+        kfree(vectors);
+    file_put(file);
+    return result;
+}
+
+/* With an offset of -1 the file's own position counts. */
 static int64_t io_vectors_flags(struct trap_frame *frame, bool write)
 {
-    if (syscall_arg5(frame) != 0)
-        return -EOPNOTSUPP;
-    return (int64_t)syscall_arg3(frame) == -1 ? io_transfer_vectors(frame, write)
-                                              : io_vectors_at(frame, write);
+    uint64_t flags = syscall_arg5(frame);
+    bool here = (int64_t)syscall_arg3(frame) == -1;
+    if ((flags & ~(uint64_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)) ||
+        (!write && (flags & RWF_APPEND)))
+        return -EOPNOTSUPP; /* RWF_NOWAIT too: who cannot wait asks without it */
+    int64_t result = flags & RWF_APPEND ? io_append(frame)
+                     : here             ? io_transfer_vectors(frame, write)
+                                        : io_vectors_at(frame, write);
+    if (write && result > 0 && (flags & (RWF_DSYNC | RWF_SYNC)))
+        result = io_sync((int)syscall_arg0(frame), !(flags & RWF_SYNC), result);
+    return result;
 }
 
 int64_t sys_preadv2(struct trap_frame *frame)
@@ -251,24 +303,13 @@ int64_t sys_dup3(struct trap_frame *frame)
     return io_duplicate(from, 0, to, flags & O_CLOEXEC);
 }
 
-/* Record locks are between processes, and there is one: none is ever in the way. */
-static int64_t io_lock(struct file *file, int command, uint64_t argument)
+/* Adds seals, and returns all there are. */
+static int io_seal(struct file *file, uint32_t seals)
 {
-    struct flock lock;
-    uint32_t access = atomic_load(&file->flags) & O_ACCMODE;
-    if (user_read(&lock, argument, sizeof(lock)) != 0)
-        return -EFAULT;
-    if (lock.l_whence < 0 || lock.l_whence > 2 ||
-        (lock.l_type != F_RDLCK && lock.l_type != F_WRLCK && lock.l_type != F_UNLCK))
+    if (file->node == NULL || file->node->type != FILE_TYPE_REGULAR ||
+        file->node->operations->seal == NULL)
         return -EINVAL;
-    if (command == F_GETLK || command == F_OFD_GETLK) {
-        lock.l_type = F_UNLCK;
-        return user_write(argument, &lock, sizeof(lock));
-    }
-    if ((lock.l_type == F_RDLCK && access == O_WRONLY) ||
-        (lock.l_type == F_WRLCK && access == O_RDONLY))
-        return -EBADF;
-    return 0;
+    return file->node->operations->seal(file->node, seals);
 }
 
 int64_t sys_fcntl(struct trap_frame *frame)
@@ -311,7 +352,18 @@ int64_t sys_fcntl(struct trap_frame *frame)
     case F_OFD_GETLK:
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-        result = io_lock(file, (int)syscall_arg1(frame), argument);
+        result = record_lock(file, (int)syscall_arg1(frame), argument);
+        break;
+    case F_ADD_SEALS:
+        result = -EINVAL;
+        if (argument & ~(uint64_t)(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
+                                   F_SEAL_FUTURE_WRITE))
+            break;
+        result = (flags & O_ACCMODE) == O_RDONLY ? -EPERM : io_seal(file, (uint32_t)argument);
+        result = result > 0 ? 0 : result;
+        break;
+    case F_GET_SEALS:
+        result = io_seal(file, 0);
         break;
     case F_GETOWN:
     case F_GETSIG:

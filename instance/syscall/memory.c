@@ -3,10 +3,9 @@
  * what a program without files gets. */
 #include "instance/syscall/memory.h"
 
-#include "instance/fs/vfs.h"
+#include "instance/fs/mapped.h"
 #include "instance/log.h"
 #include "instance/mm/frames.h"
-#include "instance/mm/kmalloc.h"
 #include "instance/mm/space.h"
 #include "instance/mm/user.h"
 
@@ -16,66 +15,42 @@
 
 #define MINCORE_PAGES 512 /* answered in one go, from the kernel's stack */
 
-/* An open file as the source of areas. */
-struct mapped_file {
-    struct area_file area;
-    struct file *file; /* held: a host's file is read through it */
-};
-
-static int mapped_read_page(struct area_file *area, uint64_t offset, void *to)
-{
-    struct file *file = ((struct mapped_file *)area)->file;
-    return file->node->operations->read_page(file->node, file->handle, offset, to);
-}
-
-static void mapped_release(struct area_file *area)
-{
-    file_put(((struct mapped_file *)area)->file);
-    kfree(area);
-}
-
-/* Private mappings of regular files. Shared ones would have to carry changes back: ENODEV. */
+/* Mappings of regular files. */
 static int64_t map_file(struct trap_frame *frame, int protection, int flags, int descriptor)
 {
     struct file *file = file_get(descriptor);
     if (!file)
         return -EBADF;
     uint32_t access = atomic_load(&file->flags);
+    int type = flags & MAP_TYPE;
+    struct area_file *mapped;
     int64_t result = -ENODEV;
     if (access & O_PATH)
         result = -EBADF;
     else if ((access & O_ACCMODE) == O_WRONLY)
         result = -EACCES;
-    else if (!syscall_arg1(frame))
+    else if (!syscall_arg1(frame) ||
+             (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
         result = -EINVAL;
     else if (file->node && file->node->operations->read_page &&
-             file->node->type == FILE_TYPE_REGULAR) {
-        struct mapped_file *mapped;
-        if ((flags & MAP_TYPE) != MAP_PRIVATE) {
-            static _Atomic bool logged;
-            if (!atomic_exchange(&logged, true))
-                log_warn("shared mappings of files are not served: ENODEV");
-            goto out;
-        }
-        mapped = kzalloc(sizeof(*mapped));
-        result = -ENOMEM;
-        if (!mapped)
-            goto out;
-        mapped->file = file;
-        mapped->area.read_page = mapped_read_page;
-        mapped->area.release = mapped_release;
-        atomic_init(&mapped->area.references, 1);
-        struct area_source source = area_source_of(&mapped->area);
-        result = space_map(syscall_arg0(frame), syscall_arg1(frame), protection, flags, &source,
-                           syscall_arg5(frame), NULL);
-        if (result >= 0) {
-            space_release_files();
-            return result; /* the area has the file now */
-        }
-        kfree(mapped);
+             file->node->type == FILE_TYPE_REGULAR)
+        result = mapped_create(file, type != MAP_PRIVATE, protection & PROT_WRITE, &mapped);
+    if (result) {
+        static _Atomic bool logged;
+        if (result == -ENODEV && !atomic_exchange(&logged, true))
+            log_warn("a mapping of a file was refused: shared and writable ones are of files in "
+                     "memory alone: ENODEV");
+        file_put(file);
+        return result;
     }
-out:
-    file_put(file);
+    if (type != MAP_PRIVATE) /* its pages are the file's, on the account of files */
+        flags = (flags & ~MAP_TYPE) | MAP_SHARED | MAP_NORESERVE;
+    struct area_source source = area_source_of(mapped);
+    result = space_map(syscall_arg0(frame), syscall_arg1(frame), protection, flags, &source,
+                       syscall_arg5(frame), NULL);
+    if (result < 0)
+        area_file_put(mapped);
+    space_release_files();
     return result;
 }
 
@@ -146,7 +121,8 @@ int64_t sys_brk(struct trap_frame *frame)
     return (int64_t)space_brk(syscall_arg0(frame));
 }
 
-/* All memory is anonymous, so there is no file to bring up to date: only the errors are left. */
+/* What a shared mapping shows is the file itself, so there is nothing to bring up to date: only the
+ * errors are left. */
 int64_t sys_msync(struct trap_frame *frame)
 {
     uint64_t address = syscall_arg0(frame), length = syscall_arg1(frame);

@@ -203,6 +203,65 @@ int64_t sys_sched_rr_get_interval(struct trap_frame *frame)
     return timespec_write(syscall_arg1(frame), policy == SCHED_FIFO ? 0 : SCHED_SLICE_NS);
 }
 
+/* struct sched_attr as Linux 3.14 had it, and all later ones begin with. */
+struct sched_attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+_Static_assert(sizeof(struct sched_attributes) == 48, "SCHED_ATTR_SIZE_VER0");
+#define SCHED_FLAGS_KNOWN 1 /* SCHED_FLAG_RESET_ON_FORK: there is no fork */
+
+int64_t sys_sched_getattr(struct trap_frame *frame)
+{
+    int32_t id = (int32_t)syscall_arg0(frame);
+    uint32_t size = (uint32_t)syscall_arg2(frame);
+    struct sched_attributes now = {.size = sizeof(now)};
+    if (syscall_arg1(frame) == 0 || id < 0 || size < sizeof(now) || size > 4096 ||
+        syscall_arg3(frame) != 0)
+        return -EINVAL;
+    uint64_t saved;
+    struct thread *thread = sched_lock(id, &saved);
+    if (thread != NULL) {
+        now.policy = (uint32_t)thread->policy;
+        now.priority = (uint32_t)thread_realtime_priority(thread);
+        now.nice = policy_is_realtime(thread->policy) ? 0 : thread->nice;
+    }
+    sched_unlock(saved);
+    if (thread == NULL)
+        return -ESRCH;
+    int error = user_write(syscall_arg1(frame), &now, sizeof(now));
+    return error != 0 ? error : user_clear(syscall_arg1(frame) + sizeof(now), size - sizeof(now));
+}
+
+int64_t sys_sched_setattr(struct trap_frame *frame)
+{
+    int32_t id = (int32_t)syscall_arg0(frame);
+    uint64_t at = syscall_arg1(frame), saved;
+    struct sched_attributes wanted;
+    if (at == 0 || id < 0 || syscall_arg2(frame) != 0)
+        return -EINVAL;
+    if (user_read(&wanted, at, sizeof(wanted)) != 0)
+        return -EFAULT;
+    if (wanted.size != 0 && wanted.size < sizeof(wanted)) {
+        const uint32_t size = sizeof(wanted);
+        return user_write(at, &size, sizeof(size)) != 0 ? -EFAULT : -E2BIG;
+    }
+    bool realtime = policy_is_realtime((int)wanted.policy);
+    if (!policy_is_known((int)wanted.policy) || (wanted.flags & ~(uint64_t)SCHED_FLAGS_KNOWN) ||
+        wanted.priority < (realtime ? 1 : 0) || wanted.priority > (realtime ? 99 : 0))
+        return -EINVAL;
+    int nice = wanted.nice < -20 ? -20 : wanted.nice > 19 ? 19 : wanted.nice;
+    struct thread *thread = sched_lock(id, &saved);
+    if (thread != NULL)
+        thread_set_policy(thread, (int)wanted.policy, (int)wanted.priority,
+                          realtime ? thread->nice : nice);
+    sched_unlock(saved);
+    return thread != NULL ? 0 : -ESRCH;
+}
+
 /* --- Nice values. The process, its group and its user are all one -------------------------------
  */
 
@@ -289,16 +348,16 @@ int64_t sys_membarrier(struct trap_frame *frame)
     case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
         if ((atomic_load(&registered) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0)
             return -EPERM;
-        core_barrier_all(false);
+        core_barrier_all();
         return 0;
     case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE:
         if ((atomic_load(&registered) & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE) == 0)
             return -EPERM;
-        core_barrier_all(true);
+        core_barrier_all();
         return 0;
     case MEMBARRIER_CMD_GLOBAL:
     case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
-        core_barrier_all(false);
+        core_barrier_all();
         return 0;
     default:
         return -EINVAL;

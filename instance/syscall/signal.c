@@ -6,6 +6,7 @@
  * adds a bit calls thread_interrupt after it. */
 #include "instance/syscall/signal.h"
 
+#include "instance/fs/file.h"
 #include "instance/kernel.h"
 #include "instance/list.h"
 #include "instance/log.h"
@@ -13,12 +14,16 @@
 #include "instance/mm/user.h"
 #include "instance/string.h"
 #include "instance/syscall/restart.h"
+#include "instance/syscall/timers.h"
 
 #include <errno.h>
 
 /* A signal that waits to be taken, with what its handler is told. */
 struct signal_entry {
     struct signal_entry *next;
+    int32_t timer; /* the POSIX timer that sent it; -1: none */
+    bool kept;     /* the timer's own, for the next time too; otherwise freed once it is taken */
+    bool queued;
     struct linux_siginfo info;
 };
 
@@ -27,6 +32,8 @@ static struct spinlock signal_lock;
 static struct linux_sigaction signal_actions[LINUX_SIGNALS];
 static _Atomic uint64_t signal_process_pending;
 static struct signal_entry *signal_process_queue;
+/* Bits are set by signalfds, and stay: whoever polls is woken for these. */
+static _Atomic uint64_t signal_watched;
 
 #define SIGNALS_UNBLOCKABLE (LINUX_SIGNAL_BIT(LINUX_SIGKILL) | LINUX_SIGNAL_BIT(LINUX_SIGSTOP))
 #define SIGNALS_IGNORED                                                                            \
@@ -71,13 +78,21 @@ static bool signal_is_ignored(int signal)
            (handler == LINUX_SIG_DFL && (SIGNALS_IGNORED & LINUX_SIGNAL_BIT(signal)));
 }
 
+/* It is in no queue any more. Under signal_lock. */
+static void signal_entry_done(struct signal_entry *entry)
+{
+    entry->queued = false;
+    if (!entry->kept)
+        kfree(entry);
+}
+
 static void signal_drop_queued(struct signal_entry **queue, uint64_t set)
 {
     while (*queue != NULL) {
         struct signal_entry *entry = *queue;
         if (set & LINUX_SIGNAL_BIT(entry->info.signal)) {
             *queue = entry->next;
-            kfree(entry);
+            signal_entry_done(entry);
         } else {
             queue = &entry->next;
         }
@@ -128,19 +143,48 @@ int signal_action_exchange(int signal, const struct linux_sigaction *action,
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 
+struct signal_entry *signal_entry_create(int32_t timer)
+{
+    struct signal_entry *entry = kzalloc(sizeof(*entry));
+    if (entry != NULL) {
+        entry->timer = timer;
+        entry->kept = true;
+    }
+    return entry;
+}
+
+void signal_entry_release(struct signal_entry *entry)
+{
+    uint64_t saved = spin_lock_irq(&signal_lock);
+    entry->kept = false;
+    entry->timer = -1;
+    if (!entry->queued)
+        kfree(entry);
+    spin_unlock_irq(&signal_lock, saved);
+}
+
+void signal_watch(uint64_t set)
+{
+    atomic_fetch_or(&signal_watched, set);
+}
+
 /* Adds to a set of pending signals, under signal_lock. A standard signal is pending once, a
- * realtime signal as often as it was sent. */
+ * realtime signal as often as it was sent; one of a timer (`entry`) has its own place. */
 static int signal_add(_Atomic uint64_t *pending, struct signal_entry **queue,
-                      const struct linux_siginfo *info)
+                      const struct linux_siginfo *info, struct signal_entry *entry)
 {
     uint64_t bit = LINUX_SIGNAL_BIT(info->signal);
     bool realtime = info->signal >= LINUX_SIGNAL_REALTIME;
-    if (!realtime && (atomic_load(pending) & bit))
+    if (entry != NULL && entry->queued)
+        return -EBUSY;
+    if (entry == NULL && !realtime && (atomic_load(pending) & bit))
         return 0;
 
-    struct signal_entry *entry = kmalloc(sizeof(*entry));
+    if (entry == NULL && (entry = signal_entry_create(-1)) != NULL)
+        entry->kept = false;
     if (entry != NULL) {
         entry->next = NULL;
+        entry->queued = true;
         entry->info = *info;
         while (*queue != NULL)
             queue = &(*queue)->next;
@@ -174,7 +218,7 @@ static bool signal_is_dropped(const struct linux_siginfo *info, const struct thr
     return signal_is_ignored(info->signal) && !(kept & LINUX_SIGNAL_BIT(info->signal));
 }
 
-int signal_send_info(int32_t thread_id, const struct linux_siginfo *info)
+int signal_post(int32_t thread_id, const struct linux_siginfo *info, struct signal_entry *entry)
 {
     if (info->signal < 0 || info->signal > LINUX_SIGNALS)
         return -EINVAL;
@@ -200,16 +244,24 @@ int signal_send_info(int32_t thread_id, const struct linux_siginfo *info)
     bool dropped = target != NULL && signal_is_dropped(info, target);
     if (!dropped) {
         if (thread_id != 0)
-            result = signal_add(&target->signals.pending, &target->signals.queue, info);
+            result = signal_add(&target->signals.pending, &target->signals.queue, info, entry);
         else
-            result = signal_add(&signal_process_pending, &signal_process_queue, info);
+            result = signal_add(&signal_process_pending, &signal_process_queue, info, entry);
     }
     spin_unlock(&signal_lock);
 
     if (!dropped && result == 0 && target != NULL)
         thread_interrupt(target);
     spin_unlock_irq(&thread_all_lock, saved);
-    return result;
+    if (!dropped && (atomic_load(&signal_watched) & LINUX_SIGNAL_BIT(info->signal)))
+        file_notify();
+    return dropped ? -ECANCELED : result;
+}
+
+int signal_send_info(int32_t thread_id, const struct linux_siginfo *info)
+{
+    int result = signal_post(thread_id, info, NULL);
+    return result == -ECANCELED ? 0 : result; /* ignored: the sender is not told */
 }
 
 int signal_send(int32_t thread, int signal, int code)
@@ -250,7 +302,7 @@ void signal_set_blocked(uint64_t blocked)
 
 /* Takes the next of `set` from one source, under signal_lock. */
 static bool signal_take_from(_Atomic uint64_t *pending, struct signal_entry **queue, uint64_t set,
-                             struct linux_siginfo *info)
+                             struct linux_siginfo *info, int32_t *timer)
 {
     uint64_t ready = atomic_load(pending) & set;
     if (ready == 0)
@@ -268,7 +320,8 @@ static bool signal_take_from(_Atomic uint64_t *pending, struct signal_entry **qu
         *queue = entry->next;
         for (struct signal_entry *rest = entry->next; rest != NULL; rest = rest->next)
             more = more || rest->info.signal == signal;
-        kfree(entry);
+        *timer = entry->timer;
+        signal_entry_done(entry);
     } else {
         memset(info, 0, sizeof(*info));
         info->signal = signal;
@@ -281,10 +334,16 @@ static bool signal_take_from(_Atomic uint64_t *pending, struct signal_entry **qu
 bool signal_take(uint64_t set, struct linux_siginfo *info)
 {
     struct signal_state *state = &thread_current()->signals;
+    int32_t timer = -1;
     uint64_t saved = spin_lock_irq(&signal_lock);
-    bool taken = signal_take_from(&state->pending, &state->queue, set, info) ||
-                 signal_take_from(&signal_process_pending, &signal_process_queue, set, info);
+    bool taken =
+        signal_take_from(&state->pending, &state->queue, set, info, &timer) ||
+        signal_take_from(&signal_process_pending, &signal_process_queue, set, info, &timer);
     spin_unlock_irq(&signal_lock, saved);
+    if (taken && timer >= 0)
+        timers_signal_taken(timer, info);
+    else if (taken && info->signal == LINUX_SIGALRM)
+        timers_alarm_taken();
     return taken;
 }
 

@@ -16,6 +16,18 @@ const char *signal_name(int signal);
  * context. Returns 0, -ESRCH, -EINVAL, or -EAGAIN: no memory to queue a realtime signal. */
 int signal_send_info(int32_t thread, const struct linux_siginfo *info);
 
+/* A signal of POSIX timer `timer`, to be sent again and again without more memory. NULL: no memory.
+ * Given back when the timer is gone: what is pending of it still comes. */
+struct signal_entry *signal_entry_create(int32_t timer);
+void signal_entry_release(struct signal_entry *entry);
+
+/* As signal_send_info; with an `entry` (or NULL), -EBUSY: it is pending from before. -ECANCELED:
+ * the signal is ignored. */
+int signal_post(int32_t thread, const struct linux_siginfo *info, struct signal_entry *entry);
+
+/* From now on those who poll (file_notify) look again when one of `set` comes. */
+void signal_watch(uint64_t set);
+
 /* Takes the next signal of `set` that is pending for the current thread or the process: true and
  * *info, or false. */
 bool signal_take(uint64_t set, struct linux_siginfo *info);

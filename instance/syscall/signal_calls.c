@@ -183,7 +183,10 @@ int64_t sys_sigaltstack(struct trap_frame *frame)
             return -EPERM;
         if (mode != LINUX_SS_DISABLE && mode != LINUX_SS_ONSTACK && mode != 0)
             return -EINVAL;
-        if (mode == LINUX_SS_DISABLE) {
+        if (stack.base == state->stack_base && stack.size == state->stack_size &&
+            stack.flags == state->stack_flags) {
+            /* No change: as on Linux no error either. */
+        } else if (mode == LINUX_SS_DISABLE) {
             state->stack_base = state->stack_size = 0;
             state->stack_flags = 0;
         } else if (stack.size < LINUX_MINSIGSTKSZ) {

@@ -59,13 +59,26 @@ int syscall_init(bool trace)
     return 0;
 }
 
+bool syscall_is_traced(void)
+{
+    return syscall_traced;
+}
+
+uint64_t syscall_count_of(const struct core *core)
+{
+    return (syscall_counts != NULL
+                ? __atomic_load_n(&syscall_counts[core->index].calls, __ATOMIC_RELAXED)
+                : 0) +
+           __atomic_load_n(&core->quick_calls, __ATOMIC_RELAXED);
+}
+
 void syscall_publish_counts(void)
 {
     uint64_t sum = 0;
     if (syscall_counts == NULL)
         return;
     for (uint32_t i = 0; i < core_count; i++)
-        sum += __atomic_load_n(&syscall_counts[i].calls, __ATOMIC_RELAXED);
+        sum += syscall_count_of(&cores[i]);
     atomic_store_explicit(&instance.section->counters.syscalls, sum, memory_order_relaxed);
 }
 

@@ -40,6 +40,12 @@ static inline uint64_t syscall_arg5(const struct trap_frame *frame)
 /* Makes the counters; `trace` turns --strace on. Returns 0 or -ENOMEM. Before the first call. */
 int syscall_init(bool trace);
 
+/* Is --strace on? Then every call has to come through syscall_dispatch. */
+bool syscall_is_traced(void);
+
+struct core;
+uint64_t syscall_count_of(const struct core *core); /* calls that it has served so far */
+
 /* Brings the section's count of calls up to date. Any context. */
 void syscall_publish_counts(void);
 

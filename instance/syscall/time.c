@@ -1,9 +1,9 @@
 /* Clocks and sleeping. The wall clock is the host's at the machine's start and runs on evenly with
  * the monotonic one: nobody can set it, so a deadline on it is one on the monotonic clock. The
  * coarse clocks are as fine as the others. */
-#include "instance/log.h"
 #include "instance/mm/user.h"
 #include "instance/platform/platform.h"
+#include "instance/sched/interval.h"
 #include "instance/sched/thread.h"
 #include "instance/syscall/calls.h"
 #include "instance/syscall/restart.h"
@@ -56,7 +56,10 @@ uint64_t deadline_from_monotonic(uint64_t monotonic)
 uint64_t deadline_from_realtime(uint64_t realtime)
 {
     uint64_t now = platform_realtime_ns();
-    return realtime > now ? deadline_after(realtime - now) : 1;
+    if (realtime > now)
+        return deadline_after(realtime - now);
+    uint64_t monotonic = platform_monotonic_ns();
+    return monotonic > now - realtime ? monotonic - (now - realtime) : 1;
 }
 
 /* --- Clocks --------------------------------------------------------------------------------------
@@ -191,6 +194,58 @@ int64_t sys_nanosleep(struct trap_frame *frame)
     return sleep_until(deadline_after(nanoseconds), syscall_arg1(frame), true);
 }
 
+/* Sleeps until a CPU clock of other threads shows `until`: looks when that could be at the
+ * earliest, with all cores at work. */
+static int64_t sleep_on_cpu_clock(int clock, uint64_t until, uint64_t remaining, bool relative)
+{
+    for (;;) {
+        uint64_t now;
+        int error = clock_read(clock, &now);
+        if (error != 0 || now >= until)
+            return error;
+        uint64_t look = (until - now) / core_count;
+        thread_prepare_wait(true);
+        int result = thread_wait(deadline_after(look < INTERVAL_LOOK_NS ? INTERVAL_LOOK_NS : look));
+        if (result != -EINTR || !signal_deliverable())
+            continue;
+        if (!relative)
+            return -ERESTARTNOHAND;
+        error = clock_read(clock, &now);
+        if (error == 0 && remaining != 0)
+            error = timespec_write(remaining, now < until ? until - now : 0);
+        return error != 0 ? error : -EINTR;
+    }
+}
+
+/* clock_nanosleep on CPU time: not on the sleeping thread's own, which would stand still. */
+static int64_t nanosleep_cpu(struct trap_frame *frame, int clock, bool relative)
+{
+    uint64_t now, until;
+    int error = clock_read(clock, &now);
+    if (error != 0)
+        return error;
+    switch (clock) {
+    case CLOCK_PROCESS_CPUTIME_ID:
+        break;
+    case CLOCK_THREAD_CPUTIME_ID:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_REALTIME_COARSE:
+        return -EOPNOTSUPP;
+    default: {
+        int32_t thread = ~(clock >> 3);
+        if ((clock & 4) && (thread == 0 || thread == thread_current()->id))
+            return -EINVAL;
+    }
+    }
+    error = timespec_read(syscall_arg2(frame), &until);
+    if (error != 0)
+        return error;
+    if (relative)
+        until = until < TIME_FOREVER - now ? now + until : TIME_FOREVER;
+    return sleep_on_cpu_clock(clock, until, syscall_arg3(frame), relative);
+}
+
 int64_t sys_clock_nanosleep(struct trap_frame *frame)
 {
     int clock = (int)syscall_arg0(frame);
@@ -206,16 +261,8 @@ int64_t sys_clock_nanosleep(struct trap_frame *frame)
     case CLOCK_BOOTTIME_ALARM:
         realtime = false;
         break;
-    default: {
-        uint64_t now;
-        int error = clock_read(clock, &now);
-        if (error == 0) {
-            /* Linux sleeps on the process's CPU clock; none of the others can be slept on. */
-            log_info("clock_nanosleep on clock %d is not served: EOPNOTSUPP", clock);
-            error = -EOPNOTSUPP;
-        }
-        return error;
-    }
+    default:
+        return nanosleep_cpu(frame, clock, !absolute);
     }
     uint64_t nanoseconds;
     int error = timespec_read(syscall_arg2(frame), &nanoseconds);

@@ -8,13 +8,13 @@
 #include "instance/string.h"
 #include "instance/syscall/restart.h"
 #include "instance/syscall/signal.h"
+#include "instance/syscall/trace_line.h"
 
 #include <asm/unistd_64.h>
 #include <errno.h>
 #include <stdbool.h>
 
-#define TRACE_LINE 480  /* bytes of a line, so that it fits on a kernel stack and in the log */
-#define TRACE_STRING 48 /* bytes of a buffer or path that are shown */
+#define TRACE_OPEN_MAKES 020000100u /* O_CREAT, __O_TMPFILE */
 
 struct trace_call {
     const char *name;
@@ -31,25 +31,17 @@ static const struct trace_call trace_calls[LINUX_CALL_COUNT] = {
 #undef LINUX_CALL_NONE
 };
 
-/* A line being put together; what does not fit is cut. */
-struct trace_line {
-    char text[TRACE_LINE];
-    size_t length;
-};
-
-__attribute__((format(printf, 2, 3))) static void trace_add(struct trace_line *line,
-                                                            const char *format, ...)
+void trace_add(struct trace_line *line, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    size_t room = sizeof(line->text) - line->length;
+    size_t room = line->limit - line->length;
     size_t length = format_text(line->text + line->length, room, format, arguments);
     line->length += length < room ? length : room - 1;
     va_end(arguments);
 }
 
-/* Bytes as a C string, `length` of them, the first TRACE_STRING shown. */
-static void trace_add_bytes(struct trace_line *line, uint64_t at, uint64_t length)
+void trace_add_bytes(struct trace_line *line, uint64_t at, uint64_t length)
 {
     uint8_t bytes[TRACE_STRING];
     uint64_t shown = length < sizeof(bytes) ? length : sizeof(bytes);
@@ -81,66 +73,45 @@ static void trace_add_path(struct trace_line *line, uint64_t at)
         trace_add_bytes(line, at, length < 0 ? TRACE_STRING : (uint64_t)length);
 }
 
-static void trace_add_signals(struct trace_line *line, uint64_t at)
+void trace_add_signal(struct trace_line *line, uint64_t signal)
 {
-    uint64_t set;
-    if (user_read(&set, at, sizeof(set)) != 0) {
-        trace_add(line, at == 0 ? "NULL" : "0x%lx", at);
-        return;
-    }
+    if (signal >= 1 && signal < LINUX_SIGNAL_REALTIME)
+        trace_add(line, "%s", signal_name((int)signal));
+    else if (signal >= LINUX_SIGNAL_REALTIME && signal <= LINUX_SIGNALS)
+        trace_add(line, "SIGRT_%d", (int)signal - LINUX_SIGNAL_REALTIME);
+    else
+        trace_add(line, "%d", (int32_t)signal);
+}
+
+void trace_add_signal_set(struct trace_line *line, uint64_t set)
+{
     const char *separator = "";
-    trace_add(line, "[");
-    if (set == UINT64_MAX) {
-        trace_add(line, "all");
-        set = 0;
-    }
-    for (int signal = 1; set != 0; signal++, set >>= 1) {
-        if (set & 1) {
-            if (signal < LINUX_SIGNAL_REALTIME)
-                trace_add(line, "%s%s", separator, signal_name(signal) + 3);
-            else
-                trace_add(line, "%sRT_%d", separator, signal - LINUX_SIGNAL_REALTIME);
-            separator = " ";
-        }
+    unsigned count = 0;
+    for (uint64_t left = set; left != 0; left &= left - 1)
+        count++;
+    bool inverted = count > 48; /* nearly all of them: shown by those that are not in it */
+    trace_add(line, inverted ? "~[" : "[");
+    for (int signal = 1; signal <= LINUX_SIGNALS; signal++) {
+        if (((set & LINUX_SIGNAL_BIT(signal)) != 0) == inverted)
+            continue;
+        if (signal < LINUX_SIGNAL_REALTIME)
+            trace_add(line, "%s%s", separator, signal_name(signal) + 3);
+        else
+            trace_add(line, "%sRT_%d", separator, signal - LINUX_SIGNAL_REALTIME);
+        separator = " ";
     }
     trace_add(line, "]");
 }
 
-/* Names for the bits of a flag word. */
-struct trace_flag {
-    uint64_t bits;
-    const char *name;
-};
-
-static void trace_add_flags(struct trace_line *line, uint64_t value, const struct trace_flag *flags,
-                            size_t count, const char *zero)
+void trace_add_octal(struct trace_line *line, uint32_t value)
 {
-    const char *separator = "";
-    if (value == 0)
-        trace_add(line, "%s", zero);
-    for (size_t i = 0; i < count; i++) {
-        if ((value & flags[i].bits) == flags[i].bits) {
-            trace_add(line, "%s%s", separator, flags[i].name);
-            separator = "|";
-            value &= ~flags[i].bits;
-        }
-    }
-    if (value != 0)
-        trace_add(line, "%s0x%lx", separator, value);
+    char digits[12];
+    unsigned at = sizeof(digits) - 1;
+    digits[at] = '\0';
+    for (; value != 0; value >>= 3)
+        digits[--at] = (char)('0' + (value & 7));
+    trace_add(line, "0%s", digits + at);
 }
-
-static const struct trace_flag trace_protections[] = {
-    {1, "PROT_READ"}, {2, "PROT_WRITE"}, {4, "PROT_EXEC"}};
-static const struct trace_flag trace_map_flags[] = {
-    {0x3, "MAP_SHARED_VALIDATE"}, {0x1, "MAP_SHARED"},       {0x2, "MAP_PRIVATE"},
-    {0x10, "MAP_FIXED"},          {0x20, "MAP_ANONYMOUS"},   {0x100, "MAP_GROWSDOWN"},
-    {0x2000, "MAP_LOCKED"},       {0x4000, "MAP_NORESERVE"}, {0x8000, "MAP_POPULATE"},
-    {0x20000, "MAP_STACK"},       {0x40000, "MAP_HUGETLB"},  {0x100000, "MAP_FIXED_NOREPLACE"}};
-static const struct trace_flag trace_open_flags[] = {
-    {0x2, "O_RDWR"},          {0x1, "O_WRONLY"},       {0x40, "O_CREAT"},     {0x80, "O_EXCL"},
-    {0x100, "O_NOCTTY"},      {0x200, "O_TRUNC"},      {0x400, "O_APPEND"},   {0x800, "O_NONBLOCK"},
-    {0x10000, "O_DIRECTORY"}, {0x20000, "O_NOFOLLOW"}, {0x80000, "O_CLOEXEC"}};
-#define TRACE_FLAGS(table) table, sizeof(table) / sizeof(table[0])
 
 static void trace_add_futex(struct trace_line *line, uint32_t operation)
 {
@@ -183,12 +154,11 @@ static void trace_add_argument(struct trace_line *line, enum linux_argument kind
     case LINUX_ARGUMENT_OFFSET:
         trace_add(line, "%ld", (int64_t)value);
         return;
-    case LINUX_ARGUMENT_MODE: {
-        uint32_t mode = (uint32_t)value & 07777;
-        trace_add(line, "0%u%u%u%u", mode >> 9, mode >> 6 & 7, mode >> 3 & 7, mode & 7);
+    case LINUX_ARGUMENT_MODE:
+        trace_add_octal(line, (uint32_t)value & 0177777);
         return;
-    }
     case LINUX_ARGUMENT_PATH:
+    case LINUX_ARGUMENT_STRING:
         trace_add_path(line, value);
         return;
     case LINUX_ARGUMENT_BUFFER_IN:
@@ -201,47 +171,63 @@ static void trace_add_argument(struct trace_line *line, enum linux_argument kind
             trace_add(line, "0x%lx", value);
         return;
     case LINUX_ARGUMENT_SIGNAL:
-        if (value >= 1 && value < LINUX_SIGNAL_REALTIME)
-            trace_add(line, "%s", signal_name((int)value));
-        else
-            trace_add(line, "%d", (int32_t)value);
-        return;
-    case LINUX_ARGUMENT_SIGNAL_SET:
-        trace_add_signals(line, value);
-        return;
-    case LINUX_ARGUMENT_PROTECTION:
-        trace_add_flags(line, value, TRACE_FLAGS(trace_protections), "PROT_NONE");
-        return;
-    case LINUX_ARGUMENT_MAP_FLAGS:
-        trace_add_flags(line, value, TRACE_FLAGS(trace_map_flags), "0");
-        return;
-    case LINUX_ARGUMENT_OPEN_FLAGS:
-        trace_add_flags(line, value, TRACE_FLAGS(trace_open_flags), "O_RDONLY");
+        trace_add_signal(line, value);
         return;
     case LINUX_ARGUMENT_FUTEX:
         trace_add_futex(line, (uint32_t)value);
         return;
-    case LINUX_ARGUMENT_TIMESPEC: {
-        int64_t time[2];
-        if (value != 0 && user_read(time, value, sizeof(time)) == 0)
-            trace_add(line, "{%ld, %ld}", time[0], time[1]);
-        else
-            trace_add(line, value == 0 ? "NULL" : "0x%lx", value);
-        return;
-    }
-    case LINUX_ARGUMENT_VECTOR:
-    case LINUX_ARGUMENT_POINTER:
-    case LINUX_ARGUMENT_ADDRESS:
-        if (value == 0) {
-            trace_add(line, "NULL");
-            return;
-        }
-        break;
     case LINUX_ARGUMENT_HEX:
-    case LINUX_ARGUMENT_NONE:
+        trace_add(line, value != 0 ? "0x%lx" : "0", value);
+        return;
+    default:
         break;
     }
-    trace_add(line, "0x%lx", value);
+    if (trace_add_word(line, kind, value) || trace_add_struct(line, kind, values, index, result))
+        return;
+    if (value == 0 && (linux_argument_is_pointer(kind) || kind == LINUX_ARGUMENT_ADDRESS))
+        trace_add(line, "NULL");
+    else
+        trace_add(line, "0x%lx", value);
+}
+
+#define FUTEX_COMMAND(operation) ((uint32_t)(operation)&0x7f)
+
+/* How many arguments futex looks at with this operation. */
+static unsigned trace_futex_arguments(uint64_t operation)
+{
+    switch (FUTEX_COMMAND(operation)) {
+    case 1: /* WAKE, FD, UNLOCK_PI, TRYLOCK_PI */
+    case 2:
+    case 7:
+    case 8:
+        return 3;
+    case 0: /* WAIT, LOCK_PI, LOCK_PI2 */
+    case 6:
+    case 13:
+        return 4;
+    default:
+        return 6;
+    }
+}
+
+/* The kind of argument `index`, where the others decide; NONE: Linux does not look at it. */
+static enum linux_argument trace_kind(const struct trace_call *call, uint64_t number,
+                                      const uint64_t *values, unsigned index)
+{
+    enum linux_argument kind = call->arguments[index];
+    if (number == __NR_futex && index >= 3) {
+        if (index >= trace_futex_arguments(values[1]))
+            return LINUX_ARGUMENT_NONE;
+        uint32_t command = FUTEX_COMMAND(values[1]);
+        if (index == 3 && (command == 0 || command == 6 || command == 9 || command == 13))
+            return LINUX_ARGUMENT_TIMESPEC;
+    }
+    /* open's mode when no file is made. */
+    if (index != 0 && kind == LINUX_ARGUMENT_MODE &&
+        call->arguments[index - 1] == LINUX_ARGUMENT_OPEN_FLAGS &&
+        !(values[index - 1] & TRACE_OPEN_MAKES))
+        return LINUX_ARGUMENT_NONE;
+    return kind;
 }
 
 static void trace_add_call(struct trace_line *line, const struct trap_frame *frame, uint64_t number,
@@ -254,27 +240,31 @@ static void trace_add_call(struct trace_line *line, const struct trap_frame *fra
     const struct trace_call *call = number < LINUX_CALL_COUNT ? &trace_calls[number] : &unknown;
 
     line->length = 0;
+    line->limit = sizeof(line->text) - TRACE_RESULT;
     if (call->name != NULL)
         trace_add(line, "%s(", call->name);
     else
         trace_add(line, "syscall_%lu(", number);
     for (unsigned i = 0; i < LINUX_CALL_ARGUMENTS; i++) {
-        if (call->known && call->arguments[i] == LINUX_ARGUMENT_NONE)
+        enum linux_argument kind = trace_kind(call, number, values, i);
+        if (call->known && kind == LINUX_ARGUMENT_NONE)
             break;
         if (i != 0)
             trace_add(line, ", ");
-        trace_add_argument(line, call->arguments[i], values, i, result);
+        trace_add_argument(line, kind, values, i, result);
     }
     trace_add(line, ")");
+    line->limit = sizeof(line->text); /* what was kept for the result */
 }
 
 static void trace_add_result(struct trace_line *line, uint64_t number, int64_t result)
 {
     if (syscall_wants_restart(result) && number != __NR_rt_sigreturn)
         trace_add(line, " = ? (interrupted by a signal)");
-    else if (result < 0 && result >= -4095)
-        trace_add(line, " = -1 (error %ld)", -result);
-    else if (number == __NR_mmap || number == __NR_brk || number == __NR_mremap)
+    else if (result < 0 && result >= -4095) {
+        trace_add(line, " = -1 ");
+        trace_add_error(line, -result);
+    } else if (number == __NR_mmap || number == __NR_brk || number == __NR_mremap)
         trace_add(line, " = 0x%lx", (uint64_t)result);
     else
         trace_add(line, " = %ld", result);

@@ -112,6 +112,26 @@ MACHINE_TEST(abi, clocks)
     compare(platform, "clocks", "1", NULL);
 }
 
+/* timerfd, signalfd, setitimer, POSIX timers, sleeping on clocks. */
+MACHINE_TEST(abi, timers)
+{
+    compare(platform, "timers", "1", NULL);
+    compare(platform, "timers", "2", NULL);
+}
+
+/* The same clocks from the vDSO, and no system call for them but those the program makes itself. */
+MACHINE_TEST(abi, clocks_without_calls)
+{
+    struct command command = atoll_run(platform);
+
+    compare(platform, "vdso", "2", NULL);
+    command_add(&command, "--strace", program_path("vdso"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    expect_text(outcome.err, "clock_gettime(", &outcome);
+    cr_expect_not(has_text(outcome.err, "gettimeofday("));
+    cr_expect_not(has_text(outcome.err, " time("));
+}
+
 /* The wall clock is the host's. */
 MACHINE_TEST(abi, real_time)
 {
@@ -125,6 +145,25 @@ MACHINE_TEST(abi, real_time)
     inside = atol(line + 10);
     cr_expect(inside >= before - 1 && inside <= (long)time(NULL) + 1, "it is off by %ld s",
               inside - before);
+}
+
+MACHINE_TEST(abi, strace)
+{
+    static const char *const lines[] = {
+        "openat(AT_FDCWD, \"/no/such/file\", O_RDONLY) = -1 ENOENT (No such file or directory)\n",
+        "prlimit64(0, RLIMIT_STACK, NULL, {rlim_cur=8192*1024, ",
+        "write(77, \"x\", 1) = -1 EBADF (Bad file descriptor)\n",
+        "writev(1, [{iov_base=\"one \", iov_len=4}, {iov_base=",
+        "{iov_base=\"two\\n\", iov_len=4}], 3) = 8\n",
+        "getpid() = 1\n",
+        "exit_group(0) = ?\n",
+    };
+    struct command command = atoll_run(platform);
+
+    command_add(&command, "--strace", program_path("calls"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        expect_text(outcome.err, lines[i], &outcome);
 }
 
 /* Calls that are not served: an error, and one line for each in the log, by name and number. */

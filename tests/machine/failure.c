@@ -191,3 +191,19 @@ MACHINE_TEST(failure, idle_costs_next_to_nothing)
     fprintf(stderr, "CPU time: asleep %.2f s, busy %.2f s\n", cpu[0], cpu[1]);
     cr_expect_lt(cpu[0], cpu[1] / 4, "asleep %.2f s, busy %.2f s", cpu[0], cpu[1]);
 }
+
+/* A core that takes no interrupts any more is noticed and named; the others, one of which computes
+ * without a word all the time, are not harmed. */
+MACHINE_TEST(failure, hung_core)
+{
+    struct command command = atoll_run(platform);
+    const char *how = strcmp(platform, "pc") ? "word" : "masked";
+    size_t length;
+
+    command_add(&command, "-n", "stuck", program_path("hang"), how, ":", "-n", "worker",
+                program_path("hang-musl"), "busy", NULL);
+    struct outcome outcome = run_expecting(&command, 125);
+    expect_text(outcome.err, "instance stuck hangs: core 0 does not answer", &outcome);
+    expect_text(outcome.err, "hung: core 0 does not answer", &outcome);
+    expect_text(output_of(&outcome, "worker", &length), "here\ndone\n", &outcome);
+}

@@ -149,6 +149,38 @@ Test(hosted, killed_instance_is_reported, .timeout = 300)
     check_nothing_left("kill -9 of an instance");
 }
 
+/* The proxy's verdict stands in for the word that the killed kernel cannot say: whoever deals with
+ * it gets its last whole messages, then EPIPE, and finds the state in its section; the others do
+ * not notice. */
+Test(hosted, peers_of_a_killed_instance, .timeout = 300)
+{
+    static const char *const names[] = {"p1", "p2", "p3", "p4"};
+    struct command command = atoll_run("hosted");
+    size_t length;
+
+    for (int i = 0; i < 4; i++) {
+        if (i > 0)
+            command_add(&command, ":", NULL);
+        command_add(&command, "-n", names[i], program_path(i % 2 ? "killed-musl" : "killed"), NULL);
+    }
+    struct child child = child_start(&command, NULL);
+    for (int i = 0; i < 4; i++) {
+        char line[32];
+
+        snprintf(line, sizeof(line), "%s | ready", names[i]);
+        child_wait_for(&child, line, 60);
+    }
+    int victim = find_descendant("atoll:p1");
+    cr_assert_neq(victim, 0, "no process named atoll:p1");
+    kill(victim, SIGKILL);
+    struct outcome outcome = child_finish(&child, 100);
+    cr_expect_eq(outcome.status, 137, "status %d", outcome.status);
+    expect_text(outcome.err, "instance p1 is lost", &outcome);
+    for (int i = 1; i < 4; i++)
+        expect_text(output_of(&outcome, names[i], &length), "unharmed\n", &outcome);
+    check_nothing_left("kill -9 of a peer");
+}
+
 Test(hosted, stopped_instance_is_reported, .timeout = 300)
 {
     int left;

@@ -8,7 +8,7 @@
 #
 # The tests' programs are made by the same rules (program_rules DIRECTORY,OUTPUT).
 
-PROGRAM_CFLAGS := -std=gnu11 -g -O2 -fno-omit-frame-pointer -Wall -Wextra -Werror -D_GNU_SOURCE -Iabi/include $(MPI_INCLUDE)
+PROGRAM_CFLAGS := -std=gnu11 -g -O2 -fno-omit-frame-pointer -Wall -Wextra -Werror -D_GNU_SOURCE -Iabi/include -I. $(MPI_INCLUDE)
 # A program of either library takes that one alone: libmpi.a holds the other.
 PROGRAM_LIBS := $(LIBATOLL) $(LIBMPI) -pthread -lm
 MUSL := /usr/lib/x86_64-linux-musl

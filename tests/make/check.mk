@@ -1,8 +1,8 @@
 # make check: everything that can be said about the sources without running them.
 
-FORMAT_C := $(sort $(shell find abi apps bench boot instance ipi-msg proxy shm tests -name '*.[ch]' 2>/dev/null))
+FORMAT_C := $(sort $(shell find abi apps bench boot instance ipi-msg proxy shm tests -name '*.[ch]' -o -name '*.cc' 2>/dev/null))
 
-check: check-format check-includes check-warnings check-cppcheck check-tidy
+check: check-format check-includes check-calls check-warnings check-cppcheck check-tidy
 	@echo "make check: nothing found"
 
 check-format: | test-tools
@@ -14,6 +14,15 @@ format: | test-tools
 check-includes:
 	@echo "  INCLUDE $(words $(FORMAT_C)) files"
 	$(Q)tests/make/check-includes $(FORMAT_C)
+
+# The table of system calls is made from the one that the kernel is made from.
+check-calls:
+	@echo "  CALLS   instance/syscall/CALLS.md"
+	$(Q)tests/make/calls-table | cmp -s - instance/syscall/CALLS.md || \
+	    { echo "instance/syscall/CALLS.md is not what abi/linux/calls.def says: make calls-table"; exit 1; }
+calls-table:
+	$(Q)tests/make/calls-table >instance/syscall/CALLS.md
+.PHONY: check-calls calls-table
 
 # The compilers' warnings are errors in every build: it is enough that all of it compiles.
 check-warnings: all $(MACHINE_PROGRAMS) $(MACHINE_O) $(UNIT_PROGRAMS)

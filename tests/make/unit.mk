@@ -60,7 +60,7 @@ $(BUILD)/tests/machine: $(MACHINE_O)
 	@echo "  LINK    $@"
 	$(Q)$(CC) -o $@ $(MACHINE_O) -lcriterion -lcjson -pthread -lm
 
-machine-parts: $(ATOLL) apps $(MACHINE_PROGRAMS) $(BUILD)/tests/machine
+machine-parts: $(ATOLL) apps $(MACHINE_PROGRAMS) runtimes $(BUILD)/tests/machine
 
 unit: $(UNIT_PROGRAMS)
 	@tests/make/run-tests --limit $(UNIT_LIMIT) $(UNIT_PROGRAMS)

@@ -6,6 +6,7 @@
 #include "abi/freestanding/scale.h"
 #include "instance/arch/x86/cpu.h"
 #include "instance/platform/platform.h"
+#include "instance/vdso/vdso.h"
 
 #define NS 1000000000
 
@@ -27,6 +28,14 @@ uint64_t clock_tsc_to_monotonic(uint64_t tsc)
     /* A tick before the base (the loader's start) is a small negative number of ticks. */
     int64_t ticks = (int64_t)(tsc - base_tsc);
     return base_monotonic + (uint64_t)(((__int128)ticks * (__int128)ns_per_tick) >> 32);
+}
+
+void clock_describe(struct vdso_clock *out)
+{
+    out->base_tsc = base_tsc;
+    out->base_monotonic = base_monotonic;
+    out->realtime_offset = realtime_offset;
+    out->ns_per_tick = ns_per_tick;
 }
 
 uint64_t platform_monotonic_ns(void)

@@ -32,6 +32,26 @@ static inline void cpu_pause(void)
     __asm__ volatile("pause" ::: "memory");
 }
 
+/* Nothing that was fetched before is executed behind this (Intel SDM 3A, 9.3): an IRETQ to the next
+ * instruction, which no hypervisor traps. */
+static inline void cpu_serialise(void)
+{
+    uint64_t segment, stack;
+    __asm__ volatile("mov %%rsp, %1\n"
+                     "sub $128, %%rsp\n" /* a red zone, where there is one */
+                     "mov %%ss, %k0\n"
+                     "push %0\n"
+                     "push %1\n"
+                     "pushfq\n"
+                     "mov %%cs, %k0\n"
+                     "push %0\n"
+                     "lea 1f(%%rip), %0\n"
+                     "push %0\n"
+                     "iretq\n"
+                     "1:"
+                     : "=&r"(segment), "=&r"(stack)::"memory", "cc");
+}
+
 static inline void cpu_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     __asm__ volatile("cpuid"

@@ -30,6 +30,12 @@ static int refused(const char *what, uintptr_t address, uint64_t length, int64_t
     return -ENOMEM;
 }
 
+int platform_peer_map(uintptr_t virtual, uint64_t physical, uint64_t length)
+{
+    (void)virtual, (void)physical, (void)length;
+    return 0; /* start.c has, while it could */
+}
+
 int paging_host_map(uintptr_t virtual, uint64_t physical, uint64_t length, unsigned protection)
 {
     int file = HOSTED_FD_PARTITION;

@@ -148,7 +148,8 @@ static int64_t limit(uint32_t what, uint64_t value)
 }
 
 /* Pages of the partition can be mapped once for the kernel and once for the program, for a moment
- * twice (mremap); the lagoon once and its program in place. Nothing else is ever mapped. */
+ * twice (mremap); the lagoon once and its program in place; the memory of a job's members once.
+ * Nothing else is ever mapped. */
 static int64_t set_limits(void)
 {
     int64_t size = host_call3(__NR_lseek, HOSTED_FD_PARTITION, 0, 1);
@@ -160,7 +161,11 @@ static int64_t set_limits(void)
                                         hosted_handover->ranges.offset);
     for (uint32_t i = 0; i < hosted_handover->ranges.count; i++)
         partition = ranges[i].base + ranges[i].size;
-    int64_t error = limit(RLIMIT_AS, 3 * partition + 2 * hosted_handover->lagoon_size + SLACK);
+    uint64_t peers = 0;
+    for (uint32_t i = 0; i < hosted_handover->members.count; i++)
+        peers += handover_members(hosted_handover)[i].size;
+    int64_t error =
+        limit(RLIMIT_AS, 3 * partition + 2 * hosted_handover->lagoon_size + peers + SLACK);
     if (!error)
         error = limit(RLIMIT_DATA, 0);
     if (!error)

@@ -8,7 +8,9 @@
 
 #include "abi/linux/signal.h"
 #include "instance/arch/x86/arch.h"
+#include "instance/arch/x86/quick_call.h"
 #include "instance/fs/console.h"
+#include "instance/heartbeat.h"
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
@@ -35,7 +37,8 @@
 #define FLAG_INTERRUPTS UINT64_C(0x200)
 #define FLAG_TRAP UINT64_C(0x100)
 #define ARCHITECTURE_X86_64 UINT32_C(0xc000003e)
-#define BUS_ADDRESS 2 /* BUS_ADRERR */
+#define BUS_ADDRESS 2           /* BUS_ADRERR */
+#define HOST_CALL_URETPROBE 335 /* since Linux 6.11 */
 
 struct host_siginfo {
     int32_t signal, error, code, pad;
@@ -96,11 +99,13 @@ static void serve(struct core *core, uint32_t pending)
             platform_core_park();
         if (asked & ASKED_KICK)
             schedule_kicked();
+        heartbeat_kicked();
     }
     if (pending & PENDING_MESSAGE) {
         atomic_fetch_add_explicit(&counters->doorbells_taken, 1, memory_order_relaxed);
         console_doorbell();
         message_doorbell();
+        heartbeat_doorbell();
     }
     if (pending & PENDING_TIMER) {
         atomic_fetch_add_explicit(&counters->timer_interrupts, 1, memory_order_relaxed);
@@ -154,7 +159,7 @@ void hosted_trap(struct trap_frame *frame)
         syscall_dispatch(frame);
     } else if (frame->vector == VECTOR_BREAKPOINT && trap_is_from_program(frame) &&
                patch_is_breakpoint(frame)) {
-        /* Once more, then it jumps. */
+        /* It goes on where the frame says. */
     } else if (frame->vector < 32) {
         trap_exception(frame, platform_fault_address());
     } else if (frame->vector == VECTOR_LEGACY_CALL) {
@@ -197,6 +202,10 @@ static void frame_classify(struct trap_frame *frame, int signal, const struct ho
 {
     if (is_asynchronous(signal)) {
         frame->vector = VECTOR_INTERRUPT;
+    } else if (signal == LINUX_SIGILL && info->code == LINUX_SI_KERNEL) {
+        /* Not the CPU's. Newer hosts serve uretprobe themselves, past every filter, and so. */
+        frame->vector = TRAP_SYSCALL;
+        frame->error = HOST_CALL_URETPROBE;
     } else if (signal != LINUX_SIGSYS) {
         frame->vector = context->trap;
         frame->error = context->error;
@@ -237,6 +246,8 @@ static uint32_t pending_of(int signal)
 static bool interrupt(struct core *core, int signal, struct linux_sigcontext *context)
 {
     hosted_note(core, pending_of(signal));
+    heartbeat_interrupted(core->interrupts_off || platform_is_kernel(context->rip) ? context->rip
+                                                                                   : 0);
     if (signal == HOSTED_SIGNAL_TIMER)
         core->machine->programmed = 0;
     if (core->interrupts_off) {
@@ -281,6 +292,8 @@ void hosted_signal(int signal, const void *info_pointer, void *context_pointer)
     struct core *core = ((union signal_stack *)(here & ~(SIGNAL_STACK_SIZE - 1)))->core;
     __asm__ volatile("wrgsbase %0" ::"r"(core));
 
+    if (quick_call_has(context->rip))
+        context->rip = quick_call_leave(context->rip, context->rcx);
     if (is_asynchronous(signal) && interrupt(core, signal, context))
         return;
     if (!is_asynchronous(signal) && info->code <= 0)

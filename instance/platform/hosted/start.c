@@ -99,6 +99,25 @@ static void map_lagoon(uint64_t size, uint32_t number)
     host_call1(__NR_close, HOSTED_FD_LAGOON_WRITE);
 }
 
+/* The memory of the job's other members, before nothing can be mapped any more. */
+static void map_peers(const struct handover *handover)
+{
+    const struct handover_member *members = handover_members(handover);
+    uint64_t at = HOSTED_PEERS_BASE;
+    int file = HOSTED_FD_COUNT;
+    for (uint32_t i = 0; i < handover->members.count; i++) {
+        if (members[i].peer != handover->number) {
+            if (file_size(file, "there is no memory of a job's member") != members[i].size ||
+                members[i].base != 0)
+                hosted_die("the memory of a job's member is not of the size that is told", 0);
+            map_file(file, at, members[i].size, 0, false,
+                     "cannot map the memory of a job's member");
+            host_call1(__NR_close, (uint64_t)file++);
+        }
+        at += members[i].size;
+    }
+}
+
 static void map_all(void)
 {
     uint64_t partition = file_size(HOSTED_FD_PARTITION, "there is no partition");
@@ -122,6 +141,7 @@ static void map_all(void)
     if (hosted_record->magic != HOSTED_MAGIC || hosted_record->cores != handover->cores.count)
         hosted_die("the record behind the handover is not sound", 0);
     map_lagoon(lagoon, handover->number);
+    map_peers(handover);
     map_file(HOSTED_FD_DOORBELLS, HOSTED_DOORBELL_BASE, HOSTED_DOORBELL_BYTES, 0, true,
              "cannot map the doorbells");
     host_call1(__NR_close, HOSTED_FD_DOORBELLS);

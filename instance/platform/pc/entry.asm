@@ -8,11 +8,13 @@ STACK_MARGIN equ 512                    ; a kernel stack with less room than thi
 TRAP_SYSCALL equ 256                    ; TRAP_SYSCALL
 CODE         equ 0x08
 DATA         equ 0x10
+FLAGS_MASKED equ 0x44500                ; AC, NT, DF, TF: not the kernel's
 
 %include "instance/arch/x86/frame.inc"
 
 section .text
 extern pc_start, pc_secondary_start, pc_trap, trap_return_to_program, syscall_dispatch, pc_fatal_trap
+extern patch_site, quick_call_begin, quick_call_size
 
 ; The first instruction of an instance: RDI = handover record, the loader's stack, interrupts off.
 global pc_entry
@@ -48,8 +50,12 @@ pc_syscall_entry:
     SAVE_GENERAL
     sti
     mov rdi, rsp
+    lea rsi, [rel pc_patched_entry]
     xor ebp, ebp                        ; a backtrace through here ends
+    call patch_site                     ; from the next time on it comes the other way
+    mov rdi, rsp
     call syscall_dispatch
+pc_syscall_leave:
     cli
     mov rdi, rsp
     call trap_return_to_program           ; signals, rescheduling; interrupts still off
@@ -66,6 +72,33 @@ pc_syscall_entry:
     mov rsp, [rsp + 5 * 8]              ; rsp; the rest of the frame is dead
     sti                                 ; takes effect behind the next instruction
     jmp rcx
+
+; From a patched site, by a jump: RCX = where to go on, all else as at the site, interrupts on. One
+; that comes before RSP is the kernel's stays on its own stack.
+align 16
+pc_patched_entry:
+    mov [gs:16], rsp
+    mov rsp, [gs:8]
+    push DATA
+    push qword [gs:16]
+    pushfq
+    push CODE
+    push rcx
+    push rax                            ; error = the call's number
+    push TRAP_SYSCALL
+    mov r11, [rsp + 4 * 8]              ; as SYSCALL leaves it: the flags
+    test r11d, FLAGS_MASKED
+    jnz .flags
+.save:
+    SAVE_GENERAL
+    mov rdi, rsp
+    xor ebp, ebp
+    call syscall_dispatch
+    jmp pc_syscall_leave
+.flags:
+    push 0x202                          ; as SYSCALL has the kernel start: interrupts alone
+    popfq
+    jmp .save
 
 ; Back to the program with all of the frame at RSP.
 align 16
@@ -98,6 +131,12 @@ trap_common:
     mov rax, [gs:8]
     bt qword [rbx + 32], 63             ; rip in the kernel's half?
     jnc .copy                           ; the program: to the top of its kernel stack
+    lea rax, [rel quick_call_begin]     ; so are the quick calls (arch/x86/quick_call.h)
+    sub rax, [rbx + 32]
+    neg rax
+    cmp rax, quick_call_size
+    mov rax, [gs:8]
+    jb .quick
     sub rax, [rbx + 56]                 ; how deep is the interrupted RSP in the kernel stack?
     cmp rax, STACK_SIZE - STACK_MARGIN
     mov rax, [rbx + 56]
@@ -128,6 +167,17 @@ trap_common:
     call pc_trap                        ; interrupts off on return
     mov rsp, rbx
     jmp pc_leave
+
+.quick:
+    mov rax, [rbx + 32]
+    cmp word [rax], 0xe1ff              ; only JMP RCX is left: done
+    mov rax, rcx
+    je .left
+    sub rax, 2                          ; not begun: in front of the SYSCALL
+.left:
+    mov [rbx + 32], rax
+    mov rax, [gs:8]
+    jmp .copy
 
 ; Non-maskable interrupt, double fault, machine check: each on a stack of its own, where it stays.
 align 16

@@ -46,6 +46,11 @@ int platform_first_core_stacks(void)
     return descriptors_alloc_stacks(&first_machine);
 }
 
+int platform_peer_map(uintptr_t virtual, uint64_t physical, uint64_t length)
+{
+    return platform_map(virtual, physical, length, PLATFORM_READ);
+}
+
 bool platform_random(void *buffer, size_t length)
 {
     return cpu_random(buffer, length);

@@ -3,15 +3,20 @@
 #include "instance/platform/pc/pc.h"
 
 #include "instance/fs/console.h"
+#include "instance/heartbeat.h"
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
 #include "instance/log.h"
 #include "instance/message/message.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/sched/thread.h"
+#include "instance/syscall/patch.h"
 #include "instance/trap.h"
 #include "ipi-msg/doorbell.h"
 
+#define VECTOR_DEBUG 1
+#define VECTOR_BREAKPOINT 3
+#define FLAG_TRAP UINT64_C(0x100)
 #define VECTOR_FIRST_INTERRUPT 32
 
 static void interrupt(struct trap_frame *frame)
@@ -19,6 +24,7 @@ static void interrupt(struct trap_frame *frame)
     struct core *core = core_self();
     struct shm_counters *counters = &instance.section->counters;
     atomic_fetch_add_explicit(&counters->interrupts, 1, memory_order_relaxed);
+    heartbeat_interrupted(trap_is_from_program(frame) ? 0 : frame->rip);
     switch (frame->vector) {
     case DOORBELL_VECTOR_TIMER:
         core->machine->timer_deadline = 0; /* one-shot: it is off now */
@@ -31,11 +37,13 @@ static void interrupt(struct trap_frame *frame)
         apic_end_of_interrupt();
         console_doorbell();
         message_doorbell();
+        heartbeat_doorbell();
         return;
     case DOORBELL_VECTOR_KICK:
         apic_end_of_interrupt();
         core_check_stop();
         schedule_kicked();
+        heartbeat_kicked();
         return;
     case VECTOR_FLUSH:
         apic_end_of_interrupt();
@@ -51,7 +59,12 @@ static void interrupt(struct trap_frame *frame)
 
 void pc_trap(struct trap_frame *frame)
 {
-    if (frame->vector < VECTOR_FIRST_INTERRUPT) {
+    if (frame->vector == VECTOR_DEBUG && !trap_is_from_program(frame)) {
+        frame->rflags &= ~FLAG_TRAP; /* a program that steps itself into a patched system call */
+    } else if (frame->vector == VECTOR_BREAKPOINT && trap_is_from_program(frame) &&
+               patch_is_breakpoint(frame)) {
+        /* It goes on where the frame says. */
+    } else if (frame->vector < VECTOR_FIRST_INTERRUPT) {
         trap_exception(frame, platform_fault_address());
         interrupts_disable();
     } else if (frame->vector < DOORBELL_VECTOR_TIMER) {

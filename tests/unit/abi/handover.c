@@ -10,11 +10,13 @@
 #define RANGES 2
 #define CORES 3
 #define INSTANCES 4
+#define MEMBERS 4
 #define PHYSICAL UINT64_C(0x10123000)
 
 struct sample {
     struct handover record;
     struct handover_range ranges[RANGES];
+    struct handover_member members[MEMBERS];
     struct handover_core cores[CORES];
     uint32_t all_cores[INSTANCES];
 };
@@ -36,6 +38,11 @@ static void sample_make(struct sample *sample)
     strcpy(record->name, "worker");
     strcpy(record->program_path, "/bin/worker");
     record->ranges = (struct handover_array){offsetof(struct sample, ranges), RANGES};
+    record->members = (struct handover_array){offsetof(struct sample, members), MEMBERS};
+    sample->members[0] = (struct handover_member){1, 0, 0x30000000, 0x200000};
+    sample->members[1] = (struct handover_member){2, 0, 0x10000000, 0x400000};
+    sample->members[2] = (struct handover_member){2, 0, 0x20000000, 0x200000};
+    sample->members[3] = (struct handover_member){4, 0, 0x10400000, 0x800000};
     record->cores = (struct handover_array){offsetof(struct sample, cores), CORES};
     record->all_cores = (struct handover_array){offsetof(struct sample, all_cores), INSTANCES};
     sample->ranges[0] = (struct handover_range){0x10000000, 0x400000};
@@ -67,6 +74,7 @@ Test(handover, a_sound_record_passes)
     cr_assert_null(handover_check(&sample.record, sizeof sample, PHYSICAL), "%s",
                    handover_check(&sample.record, sizeof sample, PHYSICAL));
     cr_assert_null(handover_check(&sample.record, UINT64_MAX, 0));
+    sample.record.members = (struct handover_array){0, 0}; /* of no job */
     sample.record.clock.tsc_deadline = 1;
     sample.record.clock.apic_timer_hz = 0;
     sample.record.x2apic = 1;
@@ -128,6 +136,25 @@ Test(handover, each_single_fault_is_found)
     FAULT(sample.ranges[1].base = 0);
     FAULT(sample.ranges[1].base = UINT64_MAX - 4095);
     FAULT(sample.ranges[1].base = UINT64_C(1) << 46);
+    FAULT(r->members.count = UINT32_MAX);
+    FAULT(r->members.count = MEMBERS - 2);
+    FAULT(r->members.offset += 4);
+    FAULT(r->members.offset = 0);
+    FAULT(sample.members[0].peer = 0);
+    FAULT(sample.members[0].peer = 3);
+    FAULT(sample.members[0].reserved = 1);
+    FAULT(sample.members[0].size = 0);
+    FAULT(sample.members[0].size += 4096);
+    FAULT(sample.members[0].base += 4096);
+    FAULT(sample.members[0].base = 0x20000000);
+    FAULT(sample.members[0].base = 0x0fe00000; sample.members[0].size = 0x400000);
+    FAULT(sample.members[0].base = 0; sample.members[0].size = UINT64_C(1) << 44);
+    FAULT(sample.members[0].base = UINT64_C(1) << 46);
+    FAULT(sample.members[1].base += 0x200000);
+    FAULT(sample.members[1].size = 0x200000);
+    FAULT(sample.members[2].peer = 4);
+    FAULT(sample.members[3].peer = INSTANCES + 1);
+    FAULT(sample.members[3].size = UINT64_MAX & ~UINT64_C(0x1fffff));
     FAULT(r->used_end = sample.ranges[0].base - 4096);
     FAULT(r->used_end = sample.ranges[0].base + sample.ranges[0].size + 4096);
     FAULT(r->used_end += 1);
@@ -199,6 +226,15 @@ static void expect_harmless(const struct handover *record)
         end = ranges[i].base + ranges[i].size;
         cr_assert(end > ranges[i].base && end <= UINT64_C(1) << 46);
     }
+    const struct handover_member *members = handover_members(record);
+    uint64_t window = 0;
+    for (uint32_t i = 0; i < record->members.count; i++) {
+        cr_assert(members[i].peer >= 1 && members[i].peer <= record->instances);
+        cr_assert(members[i].size % HANDOVER_MEMBER_ALIGNMENT == 0 && members[i].size > 0);
+        cr_assert_leq(members[i].size, UINT64_C(1) << 43);
+        window += members[i].size;
+    }
+    cr_assert_leq(window, UINT64_C(1) << 43);
     cr_assert_lt(strlen(record->name), sizeof record->name);
     cr_assert_lt(strlen(record->program_path), sizeof record->program_path);
     cr_assert_leq(record->program.offset + record->program.size, record->lagoon_size);

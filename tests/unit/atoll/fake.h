@@ -28,4 +28,8 @@ void fake_break(struct atoll_channel *channel);
 /* The own section of a peer. */
 uint8_t *fake_section(uint32_t peer);
 
+/* The calls about a job's memory: of none, unless a test brings its own. */
+int64_t fake_extents(struct atoll_call_extents *call);
+int64_t fake_memory(struct atoll_call_memory *call);
+
 #endif

@@ -1,5 +1,6 @@
 /* Messages of random sizes through every way of sending and receiving, with real threads, against
- * what must come. ATOLL_TEST_MESSAGES says how many (default: some ten thousand each). */
+ * what must come. ATOLL_TEST_MESSAGES says how many (default: two million small ones, and
+ * some ten thousand in each of the other ways). */
 #include "tests/unit/atoll/fake.h"
 
 #include <criterion/criterion.h>
@@ -159,6 +160,66 @@ Test(stream, usual_ring_long_messages, .timeout = 100)
 Test(stream, section_hardly_larger_than_a_message, .timeout = 100)
 {
     run_stream(64, 150000, 256 << 10, message_count(3000));
+}
+
+/* --- Millions -----------------------------------------------------------------------------------
+ */
+
+#define MILLIONS 2000000
+#define MODEL_BYTES 65536
+#define MANY_LONGEST 20000
+
+static uint8_t model_bytes[MODEL_BYTES + MANY_LONGEST]; /* random */
+
+/* What message number `number` is: its length and where in model_bytes. Cheap, as both sides work
+ * it out for each: mostly one cell, at times several, now and then bulk. */
+static const uint8_t *model_message(uint64_t number, size_t *length)
+{
+    uint64_t random = (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    random ^= random >> 29;
+    *length = random % 57;
+    if (random % 4096 < 40)
+        *length = random / 4096 % 2000;
+    if (random % 16384 == 7)
+        *length = random / 16384 % MANY_LONGEST;
+    return &model_bytes[(random >> 48) % MODEL_BYTES];
+}
+
+static void *send_millions(void *argument)
+{
+    const struct run *run = argument;
+    for (uint64_t i = 0; i < run->count; i++) {
+        size_t length;
+        const uint8_t *bytes = model_message(i, &length);
+        int result = atoll_send(run->pair.sender, bytes, length, ATOLL_FOREVER);
+        cr_assert_eq(result, 0, "message %llu: %d", (unsigned long long)i, result);
+    }
+    return NULL;
+}
+
+Test(stream, millions_against_the_model, .timeout = 100)
+{
+    pthread_t thread;
+    uint64_t state = 1;
+    static uint8_t got[MANY_LONGEST];
+    for (size_t i = 0; i < sizeof(model_bytes); i++)
+        model_bytes[i] = (uint8_t)random_below(&state, 256);
+    fake_start(1 << 20);
+    struct run run = {.pair = fake_open(256), .count = message_count(MILLIONS)};
+    cr_assert_eq(atoll_channel_set_flags(run.pair.sender, ATOLL_ONE_THREAD), 0);
+    cr_assert_eq(atoll_channel_set_flags(run.pair.reader, ATOLL_ONE_THREAD), 0);
+    pthread_create(&thread, NULL, send_millions, &run);
+    for (uint64_t i = 0; i < run.count; i++) {
+        size_t length;
+        const uint8_t *bytes = model_message(i, &length);
+        ssize_t result = atoll_receive(run.pair.reader, got, sizeof(got), ATOLL_FOREVER);
+        cr_assert_eq(result, (ssize_t)length, "message %llu: %lld", (unsigned long long)i,
+                     (long long)result);
+        cr_assert(memcmp(got, bytes, length) == 0, "message %llu", (unsigned long long)i);
+    }
+    pthread_join(thread, NULL);
+    fake_close(&run.pair);
+    fake_end();
 }
 
 /* --- Several threads at each end ----------------------------------------------------------------

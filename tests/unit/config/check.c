@@ -97,6 +97,57 @@ Test(check, platform_auto_is_left_open)
     cr_expect_eq(machine.cores, 1);
 }
 
+/* --- Jobs --- */
+
+static struct instance_config *add_job(const char *job)
+{
+    struct instance_config *instance = add(NULL);
+    instance->job = job ? config_copy(job, strlen(job)) : NULL;
+    return instance;
+}
+
+static void expect_environment(size_t index, size_t at, const char *entry)
+{
+    cr_assert_lt(at, machine.instances[index].environment_count);
+    cr_expect_str_eq(machine.instances[index].environment[at], entry);
+}
+
+Test(check, a_jobs_programs_are_told)
+{
+    static const char *const jobs[] = {"a", "a", "b", NULL, "a", "a", "a", "b", "c"};
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
+        config_add_environment(add_job(jobs[i]), config_copy("K=v", 3));
+    expect_sound();
+    expect_environment(4, 0, "K=v");
+    expect_environment(4, 1, "ATOLL_JOB=a");
+    expect_environment(4, 2, "ATOLL_JOB_RANK=2");
+    expect_environment(4, 3, "ATOLL_JOB_SIZE=5");
+    expect_environment(4, 4, "ATOLL_JOB_PEERS=1-2,5-7");
+    expect_environment(7, 2, "ATOLL_JOB_RANK=1");
+    expect_environment(7, 4, "ATOLL_JOB_PEERS=3,8");
+    expect_environment(8, 3, "ATOLL_JOB_SIZE=1");
+    expect_environment(8, 4, "ATOLL_JOB_PEERS=9");
+    cr_expect_eq(machine.instances[3].environment_count, 1);
+}
+
+Test(check, bad_job)
+{
+    add_job("a/b");
+    expect_refused("the job 'a/b' cannot be used: it holds other characters");
+}
+
+Test(check, empty_job)
+{
+    add_job("");
+    expect_refused("the job '' cannot be used: it is empty");
+}
+
+Test(check, job_claimed_in_the_environment)
+{
+    config_add_environment(add("left"), config_copy("ATOLL_JOB_RANK=0", 16));
+    expect_refused("instance 'left': the environment entry 'ATOLL_JOB_RANK' is set by its job");
+}
+
 /* --- Names --- */
 
 Test(check, double_name)

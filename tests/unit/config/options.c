@@ -86,8 +86,8 @@ REFUSED(machine_cores_word, "--cores 'x' cannot be taken: it is not a number", "
 REFUSED(machine_memory, "--memory '0' is no size", "--memory", "0", "hello")
 REFUSED(cores, "-c '3-1' cannot be taken: a range goes downwards; a count", "-c", "3-1", "hello")
 REFUSED(memory, "-m '3Q' is no size; one such as 64M", "-m", "3Q", "hello")
-REFUSED(machine_file_with_options, "-n, -c, -m, -e and --mount do not go with a machine file", "-n",
-        "x", "m.yaml")
+REFUSED(machine_file_with_options,
+        "-n, -c, -m, -e, --mount and --job do not go with a machine file", "-n", "x", "m.yaml")
 REFUSED(machine_file_with_arguments, "a machine file takes no arguments, but 'a' follows", "m.yml",
         "a")
 
@@ -161,6 +161,16 @@ Test(options, instances_between_colons)
     cr_expect_str_eq(right->environment[1], "C=");
     cr_assert_eq(right->argument_count, 2);
     cr_expect_str_eq(right->arguments[1], "::");
+}
+
+Test(options, jobs)
+{
+    expect_taken(
+        READ("--job", "x", "hello", ":", "--job", "y", "--job", "x", "hello", ":", "hello"));
+    cr_assert_eq(options.machine.instance_count, 3);
+    cr_expect_str_eq(options.machine.instances[0].job, "x");
+    cr_expect_str_eq(options.machine.instances[1].job, "x");
+    cr_expect_null(options.machine.instances[2].job);
 }
 
 Test(options, machine_file)

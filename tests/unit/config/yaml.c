@@ -70,6 +70,9 @@ REFUSED(unknown_in_machine, MACHINE("core: 1"), "1:11",
         "unknown key 'core' in 'machine'; known are: platform, cores, memory")
 REFUSED(unknown_in_instance, WITH("user: me"), "1:31",
         "unknown key 'user' in an instance; known are: name, cores, memory, program, args, env")
+REFUSED(job_list, WITH("job: [a]"), "1:36", "job is a list; 1 to 63 of")
+REFUSED(job_null, WITH("job: "), "1:36", "job has no value; 1 to 63 of")
+REFUSED(job_of_other_characters, WITH("job: a b"), "1:36", "the job 'a b' cannot be used")
 REFUSED(unknown_key_is_list, WITH("[a]: me"), "1:31", "unknown key 'a list' in an instance")
 REFUSED(unknown_key_with_nul, WITH("\"name\\0\": me"), "1:31", "unknown key 'name' in an instance")
 REFUSED(double_top, "instances: [{program: hello}]\ninstances: []", "2:1",

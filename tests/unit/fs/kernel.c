@@ -2,6 +2,7 @@
  * memory that is the test's own. */
 #include "instance/kernel.h"
 #include "instance/fs/console.h"
+#include "instance/fs/mapped.h"
 #include "instance/fs/vfs.h"
 #include "instance/log.h"
 #include "instance/mm/frames.h"
@@ -59,6 +60,12 @@ void frame_clear(void *page, size_t length)
     memset(page, 0, length);
 }
 
+void frame_set_mark(uint64_t physical, uint8_t mark)
+{
+    (void)physical;
+    (void)mark;
+}
+
 uint64_t frame_bytes_total(void)
 {
     return 2 * TEST_FRAMES * PAGE_SIZE;
@@ -67,6 +74,23 @@ uint64_t frame_bytes_total(void)
 uint64_t frame_bytes_free(void)
 {
     return frames_left * PAGE_SIZE;
+}
+
+/* Nothing is mapped here. */
+int space_forget_pages(bool (*matches)(const struct area_file *file, const void *context),
+                       const void *context, uint64_t from, uint64_t to)
+{
+    (void)matches;
+    (void)context;
+    (void)from;
+    (void)to;
+    return 0;
+}
+
+const struct vfs_node *mapped_node(const struct area_file *file)
+{
+    (void)file;
+    return NULL;
 }
 
 uint64_t space_available(void)

@@ -224,7 +224,7 @@ Test(fs, bytes_as_on_linux)
     int linux_file = open("file", O_RDWR | O_CREAT, 0644);
 
     srand(2);
-    cr_assert_eq(vfs_open(NULL, "file", O_RDWR | O_CREAT, 0644, &file), 0);
+    cr_assert_eq(vfs_open(NULL, "file", O_RDWR | O_CREAT, 0644, 0, &file), 0);
     for (int i = 0; i < 4000; i++) {
         uint64_t offset = (uint64_t)rand() % 200000, length = (uint64_t)rand() % sizeof(data);
         struct file_vector vector = {(uint64_t)(uintptr_t)data, length};
@@ -275,7 +275,7 @@ Test(fs, full_is_enospc_and_not_more)
     int64_t result;
     uint64_t written = 0;
 
-    cr_assert_eq(vfs_open(NULL, "/full", O_RDWR | O_CREAT, 0644, &file), 0);
+    cr_assert_eq(vfs_open(NULL, "/full", O_RDWR | O_CREAT, 0644, 0, &file), 0);
     while ((result = file->operations->write(file, &vector, 1)) > 0)
         written += (uint64_t)result;
     cr_assert_eq(result, -ENOSPC);

@@ -9,7 +9,9 @@
 #include "instance/log.h"
 #include "instance/message/message.h"
 #include "instance/message/private.h"
+#include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
+#include "instance/mm/space.h"
 #include "instance/sched/timer.h"
 #include "tests/unit/shm/support.h"
 
@@ -111,6 +113,24 @@ unsigned wait_queue_wake(struct wait_queue *queue, unsigned count)
     return 0;
 }
 
+static uint64_t frames_free = 16 << 20;
+uint64_t frame_bytes_free(void)
+{
+    return frames_free;
+}
+int platform_peer_map(uintptr_t virtual, uint64_t physical, uint64_t length)
+{
+    (void)virtual, (void)physical, (void)length;
+    return 0;
+}
+int space_share(uint64_t address, uint64_t length, struct space_extent *found, size_t capacity,
+                size_t *count, uint64_t *covered, uint64_t *told)
+{
+    (void)address, (void)length, (void)found, (void)capacity, (void)count, (void)covered,
+        (void)told;
+    return -EFAULT;
+}
+
 /* --- The world -----------------------------------------------------------------------------------
  */
 
@@ -135,6 +155,15 @@ static void other_start(uint64_t generation)
     ipi_endpoint_init(&hostile, &view, section, heap_of(section, OTHER), hostile_links,
                       platform_doorbell_ring, NULL, 0);
     atomic_store(&section->state, SHM_STATE_RUNNING);
+}
+
+/* The other has ended, and says so as its kernel, or the proxy for it, would. */
+static void other_is_over(enum shm_state how)
+{
+    struct shm_section *section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
+    atomic_store(&section->state, how);
+    atomic_fetch_add(&hostile.ports[OTHER].SHM_PORT_NEWS, 1);
+    message_doorbell();
 }
 
 static void world_start(void)
@@ -303,9 +332,8 @@ static void other_spoils(uint64_t *state)
 
 static void other_ends(uint64_t *state, uint64_t *generation)
 {
-    struct shm_section *section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
     if (random_below(state, 2))
-        atomic_store(&section->state, SHM_STATE_CRASHED);
+        other_is_over(SHM_STATE_CRASHED);
     else
         other_start(++*generation);
     message_doorbell();
@@ -343,9 +371,7 @@ static void run(uint64_t seed, bool spoils)
     }
     /* The end of both: everything comes back, but the control ring and a grown directory. */
     other_start(++generation);
-    atomic_store(&((struct shm_section *)(lagoon.base + OTHER * lagoon.section_size))->state,
-                 SHM_STATE_EXITED);
-    message_doorbell();
+    other_is_over(SHM_STATE_EXITED);
     while (known_count != 0) {
         struct message_object *object = object_find(known[--known_count]);
         cr_assert_not_null(object);
@@ -381,4 +407,149 @@ Test(hostile, any_message_and_any_word, .timeout = 60)
 {
     for (uint64_t seed = 1; seed <= 400; seed++)
         run(seed * 7919, true);
+}
+
+/* --- A peer that wants all the memory ------------------------------------------------------------
+ */
+
+static uint64_t publish_port(void)
+{
+    struct atoll_call_publish publish = {.kind = SHM_ENTRY_PORT, .name = "port"};
+    cr_assert_eq(directory_publish(&publish), 0);
+    return publish.id;
+}
+
+/* The other opens one and the same channel again and again, and takes the answers or not. Returns
+ * how many of those it has taken are yes. */
+static unsigned open_often(uint64_t port, unsigned times, bool reads)
+{
+    uint64_t record = shm_heap_alloc(hostile.heap, sizeof(struct shm_channel), 64);
+    uint64_t cells = shm_heap_alloc(hostile.heap, 16 * sizeof(struct shm_cell), 64);
+    uint8_t *section = lagoon.base + OTHER * lagoon.section_size;
+    struct shm_ring_writer writer;
+    struct shm_channel *channel = (struct shm_channel *)(section + record);
+    unsigned yes = 0;
+    memset(channel, 0, sizeof(*channel));
+    shm_ring_writer_create(&writer, &channel->port, section + cells, cells, 16, 77);
+    for (unsigned i = 0; i < times; i++) {
+        struct control_channel_open message = {1 + i, port, record};
+        struct shm_piece piece = {&message, sizeof(message)};
+        uint8_t buffer[8192];
+        uint16_t kind;
+        size_t length;
+        while (ipi_send(&hostile, SELF, CONTROL_CHANNEL_OPEN, &piece, 1) == -EAGAIN)
+            message_doorbell();
+        message_doorbell();
+        while (reads && ipi_receive(&hostile, SELF, &kind, buffer, sizeof(buffer), &length) == 1)
+            yes += kind == CONTROL_CHANNEL_ACCEPT;
+    }
+    return yes;
+}
+
+Test(quota, ends_that_a_peer_opens)
+{
+    world_start();
+    uint64_t port = publish_port();
+    uint64_t before = shm_heap_available(host_endpoint.heap);
+    unsigned yes = open_often(port, 5000, true);
+    uint64_t taken = before - shm_heap_available(host_endpoint.heap);
+    cr_expect_gt(yes, 20);
+    cr_expect_eq(message_peers[OTHER].kept.section, yes * sizeof(struct shm_channel));
+    cr_expect_leq(message_peers[OTHER].kept.section, before / 16);
+    cr_expect_leq(taken, before / 16 + IPI_RING_CELLS * 64);
+    /* What the program takes and closes, and the peer as well, is the peer's to have again. */
+    struct atoll_call_channel channel;
+    cr_assert_eq(channel_accept(port, &channel), 0);
+    struct message_end *end = object_find_end(channel.id);
+    channel_close(end);
+    struct control_channel_close message = {channel.id};
+    struct shm_piece piece = {&message, sizeof(message)};
+    cr_assert_eq(ipi_send(&hostile, SELF, CONTROL_CHANNEL_CLOSE, &piece, 1), 0);
+    message_doorbell();
+    cr_expect_eq(open_often(port, 10, true), 1);
+    /* All of it when the peer has gone. */
+    other_is_over(SHM_STATE_EXITED);
+    while (channel_accept(port, &channel) == 0)
+        channel_close(object_find_end(channel.id));
+    cr_expect_eq(message_peers[OTHER].kept.section, 0);
+    cr_expect_eq(message_peers[OTHER].kept.kernel, 0);
+}
+
+Test(quota, kernel_memory_is_short)
+{
+    world_start();
+    frames_free = 64 * 10 * sizeof(struct message_end);
+    cr_expect_eq(open_often(publish_port(), 100, true), 10);
+}
+
+Test(quota, answers_that_a_peer_does_not_take)
+{
+    world_start();
+    uint64_t port = publish_port();
+    open_often(port + 1, 100000, false); /* all are refused, and nobody hears */
+    cr_expect_gt(message_peers[OTHER].kept.kernel, 10000);
+    cr_expect_leq(message_peers[OTHER].kept.kernel, frames_free / 64);
+    other_is_over(SHM_STATE_CRASHED);
+    cr_expect_eq(message_peers[OTHER].kept.kernel, 0);
+}
+
+/* The other never says that it is done with the channels that this one has given up. */
+Test(quota, closed_channels_that_a_peer_does_not_let_go)
+{
+    world_start();
+    uint64_t before = shm_heap_available(host_endpoint.heap);
+    struct atoll_call_channel call = {.peer = OTHER,
+                                      .cells = 64,
+                                      .peer_generation = 1,
+                                      .port = 1,
+                                      .deadline = ATOLL_DEADLINE_NOW};
+    int64_t result;
+    unsigned count = 0;
+    while ((result = channel_open(&call)) == -ETIMEDOUT && count < 10000)
+        count++;
+    cr_expect_eq(result, -ENOMEM);
+    cr_expect_gt(count, 10);
+    cr_expect_geq(shm_heap_available(host_endpoint.heap), before / 5);
+    other_is_over(SHM_STATE_EXITED);
+    cr_expect_eq(message_peers[OTHER].lingering, 0);
+}
+
+/* --- Who is rung looks at those who have news ----------------------------------------------------
+ */
+
+Test(news, nothing_is_missed_and_nothing_looked_at_for_nothing)
+{
+    world_start();
+    uint64_t port = publish_port();
+    struct shm_section *section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
+    message_doorbell();
+    uint64_t seen = message_peers[OTHER].seen;
+    cr_expect_eq(open_often(port, 1, true), 1); /* found by its news */
+    cr_expect_gt(message_peers[OTHER].seen, seen);
+
+    /* An end without news is seen by the timer alone. */
+    atomic_store(&section->state, SHM_STATE_CRASHED);
+    message_doorbell();
+    cr_expect_not(message_peers[OTHER].over);
+    message_look_at_all();
+    cr_expect(message_peers[OTHER].over);
+
+    /* The proxy's verdict makes all look. */
+    world_start();
+    message_doorbell();
+    struct shm_header *header = (struct shm_header *)lagoon.base;
+    section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
+    atomic_store(&section->state, SHM_STATE_CRASHED);
+    atomic_fetch_add(&header->verdicts_given, 1);
+    message_doorbell();
+    cr_expect(message_peers[OTHER].over);
+
+    /* So does one of whom nothing sound is known. */
+    world_start();
+    message_doorbell();
+    message_peers[OTHER].news = NULL;
+    section = (struct shm_section *)(lagoon.base + OTHER * lagoon.section_size);
+    atomic_store(&section->state, SHM_STATE_CRASHED);
+    message_doorbell();
+    cr_expect(message_peers[OTHER].over);
 }

@@ -176,8 +176,14 @@ static void release(struct platform *platform)
 
 static struct platform *make_platform(const struct platform_host *host)
 {
-    static const struct platform_operations operations = {"fake", start, ring,
-                                                          alive,  stop,  release};
+    static const struct platform_operations operations = {
+        .name = "fake",
+        .start = start,
+        .ring = ring,
+        .alive = alive,
+        .stop = stop,
+        .release = release,
+    };
     struct fake_platform *fake = calloc(1, sizeof(*fake));
 
     fake->platform.operations = &operations;

@@ -489,7 +489,7 @@ static void storm_thread(uintptr_t seed)
             }
             break;
         case 8:
-            core_barrier_all(storm_random(&state) % 2 == 0);
+            core_barrier_all();
             break;
         default:
             break;

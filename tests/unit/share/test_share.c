@@ -396,3 +396,145 @@ Test(share, random_requests)
     cr_assert_eq(status.st_size, 6);
     cr_assert_eq(status.st_nlink, 1);
 }
+
+/* --- Locks ------------------------------------------------------------------------------------ */
+
+static struct share_handle *open_handle(struct share *of, const char *path)
+{
+    struct share_job *job = make_job(IO_FILE_OPEN, path, NULL);
+
+    job->share = of;
+    job->request.flags = O_RDWR;
+    share_execute(job);
+    cr_assert_eq(job->result, 0);
+    struct share_handle *handle = job->opened;
+    job->opened = NULL;
+    free_job(job);
+    return handle;
+}
+
+static struct share_job *lock_job(struct share *of, struct share_handle *handle, uint32_t flags,
+                                  uint32_t type, uint64_t start, uint64_t length)
+{
+    struct share_job *job = make_job(IO_FILE_LOCK, "", NULL);
+
+    job->share = of;
+    job->handle = handle;
+    atomic_fetch_add(&handle->references, 1);
+    job->request.flags = flags;
+    job->request.mode = type;
+    job->request.offset = start;
+    job->request.value = length;
+    return job;
+}
+
+static int64_t lock(struct share *of, struct share_handle *handle, uint32_t flags, uint32_t type,
+                    uint64_t start, uint64_t length)
+{
+    struct share_job *job = lock_job(of, handle, flags, type, start, length);
+
+    share_execute(job);
+    int64_t result = job->result;
+    free_job(job);
+    return result;
+}
+
+Test(share, locks_of_two_instances)
+{
+    struct share other;
+    struct mount_config mount = {
+        .host = (char *)"inside", .guest = (char *)"/data", .writable = true};
+    size_t which;
+
+    cr_assert_eq(share_open(&other, &mount, 1, &which), 0);
+    struct share_handle *one = open_handle(&share, "file"), *two = open_handle(&share, "file");
+    struct share_handle *away = open_handle(&other, "file");
+    /* POSIX locks are the instance's, whatever handle they came through. */
+    cr_assert_eq(lock(&share, one, IO_LOCK_PROCESS, F_WRLCK, 0, 10), 0);
+    cr_assert_eq(lock(&share, two, IO_LOCK_PROCESS, F_WRLCK, 5, 10), 0);
+    cr_assert_eq(lock(&other, away, IO_LOCK_PROCESS, F_RDLCK, 12, 1), -EAGAIN);
+    cr_assert_eq(lock(&share, two, IO_LOCK_FILE, F_RDLCK, 12, 1), -EAGAIN);
+    cr_assert_eq(lock(&other, away, IO_LOCK_PROCESS, F_RDLCK, 15, 1), 0);
+    cr_assert_eq(lock(&share, one, IO_LOCK_PROCESS, F_UNLCK, 0, 0), 0);
+    cr_assert_eq(lock(&other, away, IO_LOCK_PROCESS, F_WRLCK, 0, 0), 0);
+    /* flock's are apart, and each handle's own. */
+    cr_assert_eq(lock(&share, one, IO_LOCK_FLOCK, F_WRLCK, 0, 0), 0);
+    cr_assert_eq(lock(&share, two, IO_LOCK_FLOCK, F_RDLCK, 0, 0), -EAGAIN);
+    cr_assert_eq(lock(&share, one, IO_LOCK_FLOCK, 3, 0, 0), -EINVAL);
+    cr_assert_eq(lock(&share, one, IO_LOCK_OWNER, F_RDLCK, 0, 0), -EINVAL);
+    cr_assert_eq(lock(&share, one, IO_LOCK_PROCESS, F_RDLCK, 0, UINT64_MAX), -EINVAL);
+    share_close(&other); /* with the instance its locks are gone */
+    share_handle_put(away);
+    cr_assert_eq(lock(&share, one, IO_LOCK_PROCESS, F_WRLCK, 0, 0), 0);
+    share_handle_put(one);
+    share_handle_put(two);
+}
+
+static void nothing(void *context)
+{
+    (void)context;
+}
+
+static struct share_job *wait_done(struct share_pool *pool)
+{
+    struct share_job *job = NULL;
+
+    for (int i = 0; i < 20000 && !(job = share_pool_take(pool)); i++)
+        usleep(1000);
+    return job;
+}
+
+Test(share, locks_are_waited_for_and_given_up)
+{
+    struct event_loop loop;
+    cr_assert_eq(events_open(&loop), 0);
+    struct share_pool *pool = share_pool_open(&loop, nothing, NULL);
+    struct share_handle *one = open_handle(&share, "file"), *two = open_handle(&share, "file");
+
+    for (uint32_t kind = IO_LOCK_FILE; kind <= IO_LOCK_FLOCK; kind++) {
+        cr_assert_eq(lock(&share, one, kind, F_WRLCK, 0, 0), 0);
+        struct share_job *job = lock_job(&share, two, kind | IO_LOCK_WAIT, F_RDLCK, 0, 0);
+        share_pool_add(pool, job);
+        usleep(20000);
+        cr_assert_null(share_pool_take(pool), "it does not wait");
+        share_pool_cancel(pool, job);
+        cr_assert_eq(wait_done(pool), job);
+        cr_assert_eq(job->result, -EINTR);
+        free_job(job);
+
+        job = lock_job(&share, two, kind | IO_LOCK_WAIT, F_RDLCK, 0, 0);
+        share_pool_add(pool, job);
+        usleep(5000);
+        cr_assert_eq(lock(&share, one, kind, F_UNLCK, 0, 0), 0);
+        cr_assert_eq(wait_done(pool), job);
+        cr_assert_eq(job->result, 0);
+        free_job(job);
+        lock(&share, two, kind, F_UNLCK, 0, 0);
+    }
+    /* More that wait than there are threads: others are served all the same. */
+    struct share_job *jobs[40];
+    cr_assert_eq(lock(&share, one, IO_LOCK_FILE, F_WRLCK, 0, 0), 0);
+    for (unsigned i = 0; i < 40; i++) {
+        jobs[i] = lock_job(&share, two, IO_LOCK_PROCESS | IO_LOCK_WAIT, F_WRLCK, i, 1);
+        share_pool_add(pool, jobs[i]);
+    }
+    struct share_job *unlock = lock_job(&share, one, IO_LOCK_FILE, F_UNLCK, 0, 20);
+    share_pool_add(pool, unlock);
+    for (unsigned i = 0; i < 21; i++) {
+        struct share_job *job = wait_done(pool);
+        cr_assert_not_null(job);
+        cr_assert_eq(job->result, 0);
+        free_job(job);
+    }
+    share_pool_end(pool); /* the other twenty give up */
+    for (unsigned i = 0; i < 20; i++) {
+        struct share_job *job = share_pool_take(pool);
+        cr_assert_not_null(job);
+        cr_assert_eq(job->result, -EINTR);
+        free_job(job);
+    }
+    share_pool_close(pool);
+    events_close(&loop);
+    share_handle_put(one);
+    share_handle_put(two);
+}

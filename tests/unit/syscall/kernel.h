@@ -56,6 +56,8 @@ extern jmp_buf ending_jump;
 /* What thread_wait does, instead of waiting: NULL returns at once with -EINTR. */
 extern int (*while_waiting)(uint64_t deadline);
 
+extern unsigned notified; /* calls of file_notify */
+
 /* A fresh kernel, before every test. */
 void kernel_set_up(void);
 

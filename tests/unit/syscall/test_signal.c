@@ -59,6 +59,44 @@ Test(signals, nodefer_and_resethand)
     cr_assert_eq(now.handler, LINUX_SIG_DFL);
 }
 
+/* A timer's signal: pending once, beside others of its number, and with what the timer adds. */
+Test(signals, of_a_timer)
+{
+    struct linux_siginfo info = {.signal = LINUX_SIGUSR1, .code = -2}, taken;
+    struct signal_entry *entry = signal_entry_create(5);
+    signal_set_blocked(UINT64_MAX);
+    cr_assert_eq(signal_send(0, LINUX_SIGUSR1, LINUX_SI_USER), 0);
+    cr_assert_eq(signal_post(0, &info, entry), 0);
+    cr_assert_eq(signal_post(0, &info, entry), -EBUSY);
+    cr_assert(signal_take(UINT64_MAX, &taken) && taken.code == LINUX_SI_USER);
+    cr_assert_eq(taken.sender.uid, 0);
+    cr_assert(signal_take(UINT64_MAX, &taken) && taken.code == -2);
+    cr_assert_eq(taken.sender.uid, 7, "the timer was not asked");
+    cr_assert(!signal_take(UINT64_MAX, &taken));
+    /* Given back while it is pending: it still comes. */
+    cr_assert_eq(signal_post(0, &info, entry), 0);
+    signal_entry_release(entry);
+    cr_assert(signal_take(UINT64_MAX, &taken) && taken.code == -2);
+    cr_assert_eq(taken.sender.uid, 0);
+    /* Ignored: the sender of a timer's signal is told. */
+    signal_set_blocked(0);
+    set_handler(LINUX_SIGUSR1, LINUX_SIG_IGN, 0, 0);
+    entry = signal_entry_create(6);
+    cr_assert_eq(signal_post(0, &info, entry), -ECANCELED);
+    signal_entry_release(entry);
+}
+
+Test(signals, who_polls_is_told_of_watched_ones)
+{
+    unsigned before = notified;
+    signal_set_blocked(UINT64_MAX);
+    signal_watch(BIT(LINUX_SIGUSR2));
+    signal_send(0, LINUX_SIGUSR1, LINUX_SI_USER);
+    cr_assert_eq(notified, before);
+    signal_send(0, LINUX_SIGUSR2, LINUX_SI_USER);
+    cr_assert_eq(notified, before + 1);
+}
+
 Test(signals, standard_once_realtime_queued_in_order)
 {
     struct linux_siginfo info = {.signal = 40, .code = LINUX_SI_QUEUE};

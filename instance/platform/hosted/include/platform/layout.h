@@ -12,6 +12,11 @@
 #define PROGRAM_TOP HOSTED_PROGRAM_TOP
 /* Kernel stacks lie from here on. */
 #define PLATFORM_STACK_BASE HOSTED_STACK_BASE
+/* The memory of the job's members is readable from here on, in the order of handover.members. */
+#define PLATFORM_PEERS_BASE HOSTED_PEERS_BASE
+
+/* 2^n pages are worth one page fault (a signal, and a call to map them): see mm/space_fault.c. */
+#define PLATFORM_AROUND_ORDER 4
 
 /* Is `address` (of an instruction) the kernel's? All that is not belongs to the program, also what
  * the host has put into the address space (its vDSO). */

@@ -12,6 +12,11 @@
 #define PROGRAM_TOP UINT64_C(0x7ffffffff000)
 /* Kernel stacks lie from here on. */
 #define PLATFORM_STACK_BASE HANDOVER_STACK_BASE
+/* The memory of the job's members is readable from here on, in the order of handover.members. */
+#define PLATFORM_PEERS_BASE HANDOVER_PEERS_BASE
+
+/* 2^n pages are worth one page fault: see mm/space_fault.c. */
+#define PLATFORM_AROUND_ORDER 2
 
 /* Is `address` (of an instruction) the kernel's? All that is not belongs to the program. */
 static inline bool platform_is_kernel(uintptr_t address)

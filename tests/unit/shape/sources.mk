@@ -1,0 +1,1 @@
+UNIT_shape_SOURCES := instance/syscall/shape.c
