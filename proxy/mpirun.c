@@ -140,7 +140,7 @@ static void add_rank(struct options *options, const struct part *part, char **wo
         instance->memory = part->memory;
     instance->job = config_format("mpi"); /* which also tells the programs of their ranks */
     if (crowded)
-        config_add_environment(instance, config_format("ATOLL_JOB_CROWDED=1"));
+        config_add_environment(instance, config_format("ATOLL_MPI_CROWDED=1"));
     for (size_t i = 0; i < part->environment_count; i++)
         config_add_environment(instance,
                                config_copy(part->environment[i], strlen(part->environment[i])));

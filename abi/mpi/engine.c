@@ -36,6 +36,7 @@ static void cell_arrived(struct peer *peer, const struct cell *cell, uint64_t he
     };
     struct cell_arena arena;
     struct cell_offer offer;
+    struct atoll_extent extent;
     uint64_t used = 0;
     switch (cell_kind(head)) {
     case CELL_DATA:
@@ -56,9 +57,18 @@ static void cell_arrived(struct peer *peer, const struct cell *cell, uint64_t he
         memcpy(&offer, cell->payload, sizeof(offer));
         arrival.length = (int64_t)offer.length;
         arrival.sender = offer.sender;
-        arrival.address = offer.address;
         if (arrival.length < 0)
             unsound(peer);
+        arrival.extent_count = offer.extents;
+        if (offer.extents == 1) {
+            extent = (struct atoll_extent){offer.place, offer.length};
+            arrival.extents = &extent;
+        } else if (offer.extents > 1) {
+            used = (uint64_t)offer.extents * sizeof(extent);
+            arrival.extents = (const void *)transport_arena_bytes(peer, offer.place, used);
+            if (arrival.extents == NULL || offer.place % _Alignof(struct atoll_extent) != 0)
+                unsound(peer);
+        }
         break;
     }
     receive_arrived(&arrival);

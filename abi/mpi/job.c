@@ -136,7 +136,7 @@ int transport_open(const char **why)
         *why = "ATOLL_JOB_PEERS does not name the job's instances in the order of their ranks";
         return -EINVAL;
     }
-    const char *crowded = getenv("ATOLL_JOB_CROWDED");
+    const char *crowded = getenv("ATOLL_MPI_CROWDED");
     transport.crowded = crowded != NULL && *crowded == '1';
     *why = "no room for the ranks' table in this instance's section";
     error = block_publish();

@@ -211,7 +211,9 @@ struct arrival {
     int64_t length;   /* bytes */
     const void *data; /* NULL: an offer */
     uint64_t sender;  /* offer: its request */
-    uint64_t address; /* offer: where the bytes lie in the sender's memory; 0: not in one piece */
+    /* Offer: where the bytes lie in the sender's memory; none: they have to be sent. */
+    const struct atoll_extent *extents;
+    size_t extent_count;
     struct request *self; /* offer: of this rank's own send */
 };
 

@@ -3,13 +3,15 @@
 
 #include <stdlib.h>
 
+#define READ_PIECE 16384 /* bytes, of what has to be unpacked */
+
 /* A message that came before its receive. */
 struct message {
     struct object object;
     struct waiting waiting;
     struct arrival arrival;
-    struct comm *comm; /* of a matched probe */
-    uint8_t bytes[];   /* of one that has its data: they were copied here */
+    struct comm *comm;           /* of a matched probe */
+    _Alignas(8) uint8_t bytes[]; /* its data, or the list of its extents, copied */
 };
 
 static struct request *request_of_posted(struct posted *posted)
@@ -36,6 +38,31 @@ static void answer(struct request *request, const struct arrival *arrival, unsig
                 arrival->peer->rank);
 }
 
+/* Copies the bytes from where they lie in the sender's memory. */
+static void read_directly(struct request *request, const struct arrival *arrival)
+{
+    struct peer *peer = arrival->peer;
+    char *whole = datatype_in_one_piece(&request->stream);
+    int64_t at = 0;
+    int error = 0;
+    if (peer->memory.base == NULL)
+        error = atoll_peer_memory(peer->number, &peer->memory);
+    while (error == 0 && at < request->wanted) {
+        char packed[READ_PIECE];
+        int64_t left = request->wanted - at;
+        int64_t length = whole != NULL || left < READ_PIECE ? left : READ_PIECE;
+        error =
+            atoll_peer_memory_read(&peer->memory, arrival->extents, arrival->extent_count,
+                                   (uint64_t)at, whole != NULL ? whole : packed, (size_t)length);
+        if (error == 0 && whole == NULL)
+            datatype_unpack(&request->stream, at, length, packed);
+        at += length;
+    }
+    if (error != 0)
+        mpi_die(MPI_ERR_INTERN, "a message of rank %u cannot be read: %s", peer->rank,
+                strerror(-error));
+}
+
 void receive_deliver(struct request *request, const struct arrival *arrival)
 {
     int64_t room = request->stream.bytes;
@@ -57,6 +84,10 @@ void receive_deliver(struct request *request, const struct arrival *arrival)
     } else if (arrival->self != NULL) {
         datatype_copy(&request->stream, &arrival->self->stream);
         request_finish(arrival->self);
+        complete(request);
+    } else if (arrival->extent_count != 0) {
+        read_directly(request, arrival);
+        answer(request, arrival, CELL_DONE);
         complete(request);
     } else if (request->wanted == 0) {
         answer(request, arrival, CELL_DONE);
@@ -81,7 +112,8 @@ void receive_piece(struct peer *peer, const struct cell_piece *piece)
 
 static void hold(const struct arrival *arrival)
 {
-    size_t bytes = arrival->data != NULL ? (size_t)arrival->length : 0;
+    size_t bytes = arrival->data != NULL ? (size_t)arrival->length
+                                         : arrival->extent_count * sizeof(*arrival->extents);
     struct message *message = malloc(sizeof(*message) + bytes);
     if (message == NULL)
         mpi_die(MPI_ERR_NO_MEM, "no memory for a message of %zu bytes from rank %u", bytes,
@@ -94,6 +126,9 @@ static void hold(const struct arrival *arrival)
         memcpy(message->bytes, arrival->data, bytes);
         message->arrival.data = message->bytes;
         message->arrival.self = NULL;
+    } else if (bytes != 0) {
+        memcpy(message->bytes, arrival->extents, bytes);
+        message->arrival.extents = (const struct atoll_extent *)message->bytes;
     }
     match_hold(&mpi.matcher, &message->waiting);
 }

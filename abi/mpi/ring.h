@@ -43,9 +43,13 @@ struct cell_arena {
     uint64_t length; /* bytes */
 };
 struct cell_offer {
-    uint64_t length;  /* bytes of the message */
-    uint64_t sender;  /* the sender's request */
-    uint64_t address; /* of the bytes in the sender's memory, where they are contiguous; or 0 */
+    uint64_t length; /* bytes of the message */
+    uint64_t sender; /* the sender's request */
+    /* Where the bytes lie in the sender's memory, which its job's peers may read. */
+    uint32_t extents; /* 0: they cannot be read there; 1: from `place` on; more: `place` is where in
+                         the arena a list of so many struct atoll_extent lies */
+    uint32_t reserved;
+    uint64_t place;
 };
 struct cell_accept {
     uint64_t sender;   /* as offered */

@@ -4,10 +4,16 @@
 
 #include <stdlib.h>
 
-/* Messages up to this many bytes are sent before they are wanted. */
-#define EAGER_MAX (INT64_C(16) << 10)
+/* Messages up to this many bytes are sent before they are wanted. Where the receiver can read
+ * longer ones from the sender's pages, that takes less time from about here on. */
+#define EAGER_MAX (INT64_C(4) << 10)
 #define EAGER_SELF_MAX (INT64_C(64) << 10)
 
+/* From so many bytes on the receiver reads them where they lie, if that takes no more extents. */
+#define DIRECT_MIN 1024
+#define EXTENTS_MAX 256
+
+_Static_assert(EXTENTS_MAX * sizeof(struct atoll_extent) <= RING_PIECE, "a list is one piece");
 _Static_assert(EAGER_MAX <= (int64_t)RING_PIECE, "an eager message is one piece of the arena");
 
 static void put_inline(struct request *request, struct cell *cell)
@@ -32,10 +38,36 @@ static bool put_long(struct request *request, struct cell *cell)
     return true;
 }
 
+/* Says where the bytes lie, if they are in one piece and this rank's memory can be read by its
+ * peers. */
+static void put_extents(struct request *request, struct cell_offer *offer)
+{
+    const void *address = datatype_in_one_piece(&request->stream);
+    struct atoll_extent extents[EXTENTS_MAX];
+    size_t length = (size_t)request->stream.bytes, covered = 0;
+    struct peer *peer = request->peer;
+    if (address == NULL || length < DIRECT_MIN)
+        return;
+    ssize_t count = atoll_extents(address, length, extents, EXTENTS_MAX, &covered);
+    if (count < 1 || covered != length)
+        return;
+    if (count == 1) {
+        offer->place = extents[0].offset;
+    } else {
+        uint8_t *at = transport_arena(peer, (uint64_t)count * sizeof(extents[0]));
+        if (at == NULL)
+            return;
+        memcpy(at, extents, (size_t)count * sizeof(extents[0]));
+        offer->place = (uint64_t)(at - peer->arena);
+    }
+    offer->extents = (uint32_t)count;
+}
+
 static void put_offer(struct request *request, struct cell *cell)
 {
-    struct cell_offer offer = {(uint64_t)request->stream.bytes, request_name(request),
-                               (uint64_t)datatype_in_one_piece(&request->stream)};
+    struct cell_offer offer = {.length = (uint64_t)request->stream.bytes,
+                               .sender = request_name(request)};
+    put_extents(request, &offer);
     memcpy(cell->payload, &offer, sizeof(offer));
     transport_publish(request->peer, cell, CELL_OFFER, sizeof(offer),
                       (unsigned)request->posted.key.source);

@@ -35,7 +35,8 @@ struct peer {
     uint64_t unreturned;     /* bytes of its arena read since */
     const uint8_t *in_arena; /* bytes before it can be used are checked */
     uint64_t in_arena_size;
-    struct lane *lane; /* own, for this peer */
+    struct atoll_peer_memory memory; /* base NULL: not asked for yet */
+    struct lane *lane;               /* own, for this peer */
     /* The rest. */
     uint32_t rank;   /* in the job */
     uint32_t number; /* the machine's */
