@@ -138,7 +138,8 @@ static int command(int count, char **words)
         puts("atoll " ATOLL_VERSION);
         return 0;
     }
-    fprintf(stderr, "atoll: '%s' is no command; run, mpirun, check, --help or --version would be right\n",
+    fprintf(stderr,
+            "atoll: '%s' is no command; run, mpirun, check, --help or --version would be right\n",
             word);
     return STATUS_USAGE;
 }

@@ -27,9 +27,9 @@ static struct comm *check_comm(MPI_Comm handle, const char *function, int *error
     struct comm *comm = comm_of(handle);
     *error = MPI_SUCCESS;
     if (comm == NULL)
-        *error = comm_error((struct comm *)NULL, MPI_ERR_COMM, function, "%s",
-                            handle == MPI_COMM_NULL ? "the communicator is MPI_COMM_NULL"
-                                                    : "the communicator is none, or freed");
+        *error = error_raise(MPI_ERR_COMM, function, "%s",
+                             handle == MPI_COMM_NULL ? "the communicator is MPI_COMM_NULL"
+                                                     : "the communicator is none, or freed");
     return comm;
 }
 

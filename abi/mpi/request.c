@@ -204,8 +204,8 @@ static int look_up(MPI_Request handle, struct request **request)
 }
 
 #define BAD_REQUEST(Function, Index)                                                               \
-    comm_error((struct comm *)NULL, MPI_ERR_REQUEST, Function,                                     \
-               "request %d is no request, or one that has been freed", (int)(Index))
+    error_raise(MPI_ERR_REQUEST, Function, "request %d is no request, or one that has been freed", \
+                (int)(Index))
 
 static int raise(const struct request *request, struct comm *comm, int error, const char *function)
 {
@@ -314,8 +314,8 @@ static int in_status(int error, const char *function)
 {
     if (error == MPI_SUCCESS)
         return MPI_SUCCESS;
-    return comm_error((struct comm *)NULL, MPI_ERR_IN_STATUS, function,
-                      "at least one of the operations has failed: see the statuses");
+    return error_raise(MPI_ERR_IN_STATUS, function,
+                       "at least one of the operations has failed: see the statuses");
 }
 
 /* Are they all requests? */
@@ -323,8 +323,7 @@ static int check_all(int count, MPI_Request handles[], const char *function)
 {
     struct request *request;
     if (count < 0)
-        return comm_error((struct comm *)NULL, MPI_ERR_COUNT, function,
-                          "the count is %d, less than 0", count);
+        return error_raise(MPI_ERR_COUNT, function, "the count is %d, less than 0", count);
     for (int i = 0; i < count; i++)
         if (look_up(handles[i], &request) < 0)
             return BAD_REQUEST(function, i);
