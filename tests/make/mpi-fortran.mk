@@ -51,3 +51,8 @@ $(MPI_FORTRAN_TEST): tests/machine/programs/mpi_fortran.f90 $(LIBMPI) $(MPI_WRAP
 	@echo "  FC      $@"
 	$(Q)$(BUILD)/atoll-mpifort -g -O2 -Wall -Wno-unused-parameter -J$(MPI_FORTRAN) -o $@ $<
 machine-parts: $(MPI_FORTRAN_TEST)
+
+# What of MPI the library leaves out: a program that uses one of these does not link.
+mpi-missing: $(MPI_FORTRAN)/implemented
+	@awk -v output=names -f abi/mpi/functions.awk abi/mpi/functions.def | sort | comm -23 - $<
+.PHONY: mpi-missing
