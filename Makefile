@@ -19,6 +19,8 @@ include tests/make/setup.mk
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wundef \
         -Wpointer-arith -Wwrite-strings -Wvla
 COMMON := -std=gnu11 -g -O2 -I. $(WARN) -MMD -MP
+# Where <mpi.h> is: adds to COMMON, so it stands before what is made of it.
+include tests/make/mpi-header.mk
 # Freestanding, no vector registers (they are the program's), frame pointers for backtraces.
 FREESTANDING := $(COMMON) -ffreestanding -fno-stack-protector -fno-omit-frame-pointer \
         -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none \
@@ -60,7 +62,7 @@ PROXY_O := $(call objects,host,$(PROXY_C))
 ATOLL := $(BUILD)/atoll $(BUILD)/atoll-kernel.elf $(BUILD)/atoll-loader.elf \
          $(BUILD)/atoll-kernel-hosted.elf
 
-all: $(ATOLL) apps library
+all: $(ATOLL) apps library mpi
 
 # --- Kernel, loader, command -----------------------------------------------------------------------
 $(BUILD)/kernel/%.c.o: %.c $(BUILD)/flags/kernel | tools
@@ -130,6 +132,7 @@ $(BUILD)/flags/%: FORCE
 .PRECIOUS: $(BUILD)/flags/%
 
 include tests/make/library.mk
+include tests/make/mpi.mk
 include tests/make/apps.mk
 include tests/make/runtimes.mk
 include tests/make/unit.mk
@@ -138,13 +141,22 @@ include tests/make/bench.mk
 
 # --- Installing ------------------------------------------------------------------------------------
 # The command looks for kernel and loader in its own folder, then in ../lib/atoll beside it.
-install: $(ATOLL)
+install: $(ATOLL) library mpi
 	install -D -m 755 $(BUILD)/atoll $(DESTDIR)$(PREFIX)/bin/atoll
 	install -D -m 644 $(BUILD)/atoll-kernel.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel.elf
 	install -D -m 755 $(BUILD)/atoll-kernel-hosted.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel-hosted.elf
 	install -D -m 644 $(BUILD)/atoll-loader.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-loader.elf
 	install -D -m 644 proxy/atoll.1 $(DESTDIR)$(PREFIX)/share/man/man1/atoll.1
+	install -D -m 644 $(LIBATOLL) $(DESTDIR)$(PREFIX)/lib/atoll/libatoll.a
+	install -D -m 644 $(LIBMPI) $(DESTDIR)$(PREFIX)/lib/atoll/libmpi.a
+	install -D -m 644 abi/include/atoll.h $(DESTDIR)$(PREFIX)/include/atoll/atoll.h
+	install -m 644 $(MPI_HEADERS) $(DESTDIR)$(PREFIX)/include/atoll
+	install -m 755 $(MPI_WRAPPERS) $(DESTDIR)$(PREFIX)/bin
 uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/libatoll.a $(DESTDIR)$(PREFIX)/lib/atoll/libmpi.a
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(MPI_WRAPPERS)))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/include/atoll/,atoll.h mpi.h mpi_functions.h)
+	if [ -d $(DESTDIR)$(PREFIX)/include/atoll ]; then rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/include/atoll; fi
 	rm -f $(DESTDIR)$(PREFIX)/bin/atoll $(DESTDIR)$(PREFIX)/share/man/man1/atoll.1
 	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel-hosted.elf
 	rm -f $(DESTDIR)$(PREFIX)/lib/atoll/atoll-kernel.elf $(DESTDIR)$(PREFIX)/lib/atoll/atoll-loader.elf

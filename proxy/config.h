@@ -83,6 +83,7 @@ struct run_options {
     const char *loader, *kernel; /* paths of the loader's and kernel's ELF files */
     bool strace;                 /* --strace: all instances' system calls are logged, */
     const char *strace_name;     /* or those of this one alone */
+    bool job;                    /* the first instance that fails ends the run, with its status */
     const char *stdin_name; /* the instance that gets standard input; NULL: a machine's only one */
 };
 

@@ -155,6 +155,22 @@ static void give_verdict(struct machine_run *run, uint32_t peer, const struct sh
             run->platform->operations->ring(run->platform, run->instances[i].peer);
 }
 
+/* One that fails takes the others of its job with it. */
+static void end_job(struct instance_run *instance)
+{
+    struct machine_run *run = instance->machine;
+    int status = summary_instance_status(instance->result);
+
+    if (!run->options->job || status == 0 || run->stop != STOP_NOT)
+        return;
+    if (instance->result->fate == FATE_EXITED)
+        machine_say(run, "%s has ended with status %d: the job is ended",
+                    instance->result->config->name, status);
+    else
+        machine_say(run, "%s has died: the job is ended", instance->result->config->name);
+    machine_stop(run, SIGKILL, status);
+}
+
 void machine_instance_over(struct instance_run *instance)
 {
     struct machine_run *run = instance->machine;
@@ -187,6 +203,7 @@ void machine_instance_over(struct instance_run *instance)
         }
     }
     instance->over = true;
+    end_job(instance);
 }
 
 /* What the instance's section says of its end, if it has ended. */

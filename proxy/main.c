@@ -4,6 +4,7 @@
 #include "proxy/config.h"
 #include "proxy/file.h"
 #include "proxy/machine.h"
+#include "proxy/mpirun.h"
 #include "proxy/options.h"
 
 #include <stdio.h>
@@ -59,6 +60,32 @@ out:
     return status;
 }
 
+static int mpirun(int count, char **words)
+{
+    struct options options;
+    struct config_report command = {.out = stderr};
+    struct machine_config *machine = &options.machine;
+    int status = STATUS_USAGE;
+    if (mpirun_read(&options, count, words, &command))
+        goto out;
+    if (options.help) {
+        mpirun_print_help(stdout);
+        status = 0;
+        goto out;
+    }
+    options_apply(&options, machine);
+    if (config_check(machine, &command))
+        goto out;
+    status = STATUS_NOT_STARTED;
+    machine_choose_platform(machine, &options.run);
+    if (options_find_parts(&options, machine->platform == PLATFORM_HOSTED, &command))
+        goto out;
+    status = machine_run(machine, &options.run);
+out:
+    options_free(&options);
+    return status;
+}
+
 static int check(int count, char **words)
 {
     if (count == 2 && (!strcmp(words[1], "--help") || !strcmp(words[1], "-h"))) {
@@ -99,6 +126,8 @@ static int command(int count, char **words)
     const char *word = words[1];
     if (!strcmp(word, "run"))
         return run(count - 1, words + 1);
+    if (!strcmp(word, "mpirun"))
+        return mpirun(count - 1, words + 1);
     if (!strcmp(word, "check"))
         return check(count - 1, words + 1);
     if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
@@ -109,7 +138,8 @@ static int command(int count, char **words)
         puts("atoll " ATOLL_VERSION);
         return 0;
     }
-    fprintf(stderr, "atoll: '%s' is no command; run, check, --help or --version would be right\n",
+    fprintf(stderr,
+            "atoll: '%s' is no command; run, mpirun, check, --help or --version would be right\n",
             word);
     return STATUS_USAGE;
 }

@@ -12,6 +12,7 @@ void options_print_help(FILE *out)
         "Usage:\n"
         "  atoll run [OPTION]... PROGRAM [ARG...] [ : [OPTION]... PROGRAM [ARG...] ]...\n"
         "  atoll run [OPTION]... MACHINE.yaml\n"
+        "  atoll mpirun [OPTION]... -n N PROGRAM [ARG...]    run an MPI program of N ranks\n"
         "  atoll check MACHINE.yaml    say whether a machine file is sound, or every fault in it\n"
         "  atoll run --help            all options of run\n"
         "  atoll --help, --version\n"

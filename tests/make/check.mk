@@ -33,7 +33,7 @@ check-cppcheck: | test-tools
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --platform=unix64 --language=c -j 2 \
 	    --enable=warning,performance,portability --inline-suppr --cppcheck-build-dir=$(BUILD)/cppcheck \
 	    --suppressions-list=tests/make/cppcheck-suppressions --template=gcc \
-	    -D__x86_64__ -D__GNUC__=12 -D_GNU_SOURCE '-Dnoreturn=__attribute__((noreturn))' -I. $(PC_INCLUDE) \
+	    -D__x86_64__ -D__GNUC__=12 -D_GNU_SOURCE '-Dnoreturn=__attribute__((noreturn))' -I. $(PC_INCLUDE) $(MPI_INCLUDE) \
 	    $(filter-out tests/%,$(filter %.c,$(FORMAT_C)))
 
 # clang-tidy sees each file with the flags that it is built with. A file that passed is not looked

@@ -3,7 +3,7 @@
 # other languages. A stamp for each list of packages makes the
 # second look free; SETUP=no leaves it out (on a system that is not Debian).
 
-PACKAGES_RUN := gcc nasm libc6-dev linux-libc-dev libelf-dev libdw-dev libyaml-dev libcjson-dev \
+PACKAGES_RUN := gcc gfortran nasm libc6-dev linux-libc-dev libelf-dev libdw-dev libyaml-dev libcjson-dev \
         musl-tools qemu-system-x86
 PACKAGES_TEST := $(PACKAGES_RUN) libcriterion-dev clang clang-format clang-tidy cppcheck
 PACKAGES_RUNTIME := $(PACKAGES_TEST) g++ gfortran golang-go rustc cargo librust-rayon-dev busybox-static \

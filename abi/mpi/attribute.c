@@ -1,0 +1,380 @@
+/* Keyvals and attributes. The lock is never held while a program's function runs: such a function
+ * may use attributes itself. */
+
+#include "abi/mpi/attribute.h"
+
+#include "abi/mpi/errhandler.h"
+#include "abi/mpi/profile.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The functions of a keyval, as what they are for has them. */
+union copy_function {
+    MPI_Comm_copy_attr_function *comm;
+    MPI_Type_copy_attr_function *type;
+    MPI_Win_copy_attr_function *win;
+};
+union delete_function {
+    MPI_Comm_delete_attr_function *comm;
+    MPI_Type_delete_attr_function *type;
+    MPI_Win_delete_attr_function *win;
+};
+
+/* Freed when the program has freed it and no attribute refers to it any more. */
+struct keyval {
+    enum object_kind kind;
+    int key;
+    int references; /* the program's, and one for each attribute */
+    bool freed;     /* by the program: no new attributes */
+    union copy_function copy;
+    union delete_function delete;
+    void *extra_state;
+};
+
+struct attribute {
+    struct keyval *keyval;
+    void *value;
+};
+
+struct attribute_predefined attribute_predefined;
+
+/* The program's keyvals, by key from KEYVAL_FIRST; NULL where one has ended. */
+#define KEYVAL_FIRST 0x1000
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct keyval **keyvals;
+static int keyval_count;
+
+/* The lock is held. */
+static struct keyval *keyval_of(enum object_kind kind, int key)
+{
+    int index = key - KEYVAL_FIRST;
+
+    if (key < KEYVAL_FIRST || index >= keyval_count || !keyvals[index] ||
+        keyvals[index]->kind != kind || keyvals[index]->freed)
+        return NULL;
+    return keyvals[index];
+}
+
+/* One reference less; the lock is held. */
+static void keyval_release(struct keyval *keyval)
+{
+    if (--keyval->references > 0)
+        return;
+    keyvals[keyval->key - KEYVAL_FIRST] = NULL;
+    free(keyval);
+}
+
+static int keyval_create(enum object_kind kind, union copy_function copy,
+                         union delete_function delete, void *extra_state, int *key)
+{
+    struct keyval *keyval = calloc(1, sizeof(*keyval)), **larger;
+    int index = 0;
+
+    if (!keyval)
+        return MPI_ERR_NO_MEM;
+    *keyval = (struct keyval){
+        .kind = kind, .references = 1, .copy = copy, .delete = delete, .extra_state = extra_state};
+    pthread_mutex_lock(&lock);
+    while (index < keyval_count && keyvals[index])
+        index++;
+    if (index == keyval_count) {
+        larger = realloc(keyvals, ((size_t)keyval_count + 1) * sizeof(struct keyval *));
+        if (!larger) {
+            pthread_mutex_unlock(&lock);
+            free(keyval);
+            return MPI_ERR_NO_MEM;
+        }
+        keyvals = larger;
+        keyval_count++;
+    }
+    keyvals[index] = keyval;
+    keyval->key = *key = KEYVAL_FIRST + index;
+    pthread_mutex_unlock(&lock);
+    return MPI_SUCCESS;
+}
+
+static int keyval_free(enum object_kind kind, int *key)
+{
+    struct keyval *keyval;
+
+    if (!key)
+        return MPI_ERR_ARG;
+    pthread_mutex_lock(&lock);
+    keyval = keyval_of(kind, *key);
+    if (keyval) {
+        keyval->freed = true;
+        keyval_release(keyval);
+        *key = MPI_KEYVAL_INVALID;
+    }
+    pthread_mutex_unlock(&lock);
+    return keyval ? MPI_SUCCESS : MPI_ERR_KEYVAL;
+}
+
+/* --- The program's functions
+ * ----------------------------------------------------------------------------- */
+
+/* MPI_COMM_DUP_FN and the like are the value 1, the NULL functions are NULL. */
+static bool is_dup(union copy_function copy)
+{
+    return (uintptr_t)copy.comm == 1;
+}
+
+static int call_copy(const struct keyval *keyval, void *handle, void *value, void **copied,
+                     int *flag)
+{
+    *flag = 0;
+    if (!keyval->copy.comm)
+        return MPI_SUCCESS;
+    if (is_dup(keyval->copy)) {
+        *copied = value;
+        *flag = 1;
+        return MPI_SUCCESS;
+    }
+    switch (keyval->kind) {
+    case OBJECT_COMM:
+        return keyval->copy.comm(handle, keyval->key, keyval->extra_state, value, (void *)copied,
+                                 flag);
+    case OBJECT_DATATYPE:
+        return keyval->copy.type(handle, keyval->key, keyval->extra_state, value, (void *)copied,
+                                 flag);
+    default:
+        return keyval->copy.win(handle, keyval->key, keyval->extra_state, value, (void *)copied,
+                                flag);
+    }
+}
+
+static int call_delete(const struct keyval *keyval, void *handle, void *value)
+{
+    if (!keyval->delete.comm)
+        return MPI_SUCCESS;
+    switch (keyval->kind) {
+    case OBJECT_COMM:
+        return keyval->delete.comm(handle, keyval->key, value, keyval->extra_state);
+    case OBJECT_DATATYPE:
+        return keyval->delete.type(handle, keyval->key, value, keyval->extra_state);
+    default:
+        return keyval->delete.win(handle, keyval->key, value, keyval->extra_state);
+    }
+}
+
+/* --- An object's attributes
+ * --------------------------------------------------------------------------------- */
+
+static struct attribute *attribute_of(const struct attributes *attributes,
+                                      const struct keyval *keyval)
+{
+    for (int i = 0; i < attributes->count; i++)
+        if (attributes->entries[i].keyval == keyval)
+            return &attributes->entries[i];
+    return NULL;
+}
+
+/* Adds or changes one; the lock is held. */
+static int attribute_put(struct attributes *attributes, struct keyval *keyval, void *value)
+{
+    struct attribute *entry = attribute_of(attributes, keyval);
+
+    if (entry) {
+        entry->value = value;
+        return MPI_SUCCESS;
+    }
+    if (attributes->count == attributes->room) {
+        int room = attributes->room ? 2 * attributes->room : 4;
+        struct attribute *larger = realloc(attributes->entries, (size_t)room * sizeof(*larger));
+
+        if (!larger)
+            return MPI_ERR_NO_MEM;
+        attributes->entries = larger;
+        attributes->room = room;
+    }
+    keyval->references++;
+    attributes->entries[attributes->count++] = (struct attribute){keyval, value};
+    return MPI_SUCCESS;
+}
+
+/* Takes one out; the lock is held. */
+static void attribute_drop(struct attributes *attributes, struct attribute *entry)
+{
+    struct keyval *keyval = entry->keyval;
+
+    attributes->count--;
+    memmove(entry, entry + 1,
+            (size_t)(&attributes->entries[attributes->count] - entry) * sizeof(*entry));
+    if (attributes->count == 0) {
+        free(attributes->entries);
+        *attributes = (struct attributes){0};
+    }
+    keyval_release(keyval);
+}
+
+/* Calls the delete function of one, and takes it out unless that fails. */
+static int attribute_remove(void *handle, struct attributes *attributes, struct keyval *keyval)
+{
+    struct attribute *entry = attribute_of(attributes, keyval);
+    int error;
+
+    error = call_delete(keyval, handle, entry->value);
+    if (error)
+        return error;
+    pthread_mutex_lock(&lock);
+    entry = attribute_of(attributes, keyval); /* the function may have changed others */
+    if (entry)
+        attribute_drop(attributes, entry);
+    pthread_mutex_unlock(&lock);
+    return MPI_SUCCESS;
+}
+
+int attributes_delete(enum object_kind kind, void *handle, struct attributes *attributes)
+{
+    int error = MPI_SUCCESS;
+
+    (void)kind;
+    while (!error && attributes->count > 0)
+        error =
+            attribute_remove(handle, attributes, attributes->entries[attributes->count - 1].keyval);
+    return error;
+}
+
+int attributes_copy(enum object_kind kind, void *from_handle, const struct attributes *from,
+                    void *to_handle, struct attributes *to)
+{
+    for (int i = 0; i < from->count; i++) {
+        struct attribute entry = from->entries[i];
+        void *copied = NULL;
+        int flag, error = call_copy(entry.keyval, from_handle, entry.value, &copied, &flag);
+
+        if (!error && flag) {
+            pthread_mutex_lock(&lock);
+            error = attribute_put(to, entry.keyval, copied);
+            pthread_mutex_unlock(&lock);
+        }
+        if (error) {
+            if (attributes_delete(kind, to_handle, to))
+                return error; /* the first error is the one to tell */
+            return error;
+        }
+    }
+    return MPI_SUCCESS;
+}
+
+int attribute_set(enum object_kind kind, void *handle, struct attributes *attributes, int keyval,
+                  void *value)
+{
+    struct keyval *found;
+    const struct attribute *old;
+    int error = MPI_SUCCESS;
+
+    pthread_mutex_lock(&lock);
+    found = keyval_of(kind, keyval);
+    pthread_mutex_unlock(&lock);
+    if (!found)
+        return MPI_ERR_KEYVAL;
+    old = attribute_of(attributes, found);
+    if (old)
+        error = call_delete(found, handle, old->value);
+    if (error)
+        return error;
+    pthread_mutex_lock(&lock);
+    error = attribute_put(attributes, found, value);
+    pthread_mutex_unlock(&lock);
+    return error;
+}
+
+int attribute_get(enum object_kind kind, const struct attributes *attributes, int keyval,
+                  void **value, bool *found)
+{
+    const struct keyval *asked;
+    const struct attribute *entry;
+
+    pthread_mutex_lock(&lock);
+    asked = keyval_of(kind, keyval);
+    entry = asked ? attribute_of(attributes, asked) : NULL;
+    *found = entry != NULL;
+    if (entry)
+        *value = entry->value;
+    pthread_mutex_unlock(&lock);
+    return asked ? MPI_SUCCESS : MPI_ERR_KEYVAL;
+}
+
+int attribute_delete(enum object_kind kind, void *handle, struct attributes *attributes, int keyval)
+{
+    struct keyval *found;
+
+    pthread_mutex_lock(&lock);
+    found = keyval_of(kind, keyval);
+    pthread_mutex_unlock(&lock);
+    if (!found || !attribute_of(attributes, found))
+        return MPI_ERR_KEYVAL;
+    return attribute_remove(handle, attributes, found);
+}
+
+void *attribute_predefined_comm(int keyval, bool *is_key)
+{
+    int *value;
+
+    *is_key = true;
+    switch (keyval) {
+    case MPI_TAG_UB:
+        return &attribute_predefined.tag_ub;
+    case MPI_WTIME_IS_GLOBAL:
+        return &attribute_predefined.wtime_is_global;
+    case MPI_IO:
+        return &attribute_predefined.io;
+    case MPI_HOST:
+        return &attribute_predefined.host;
+    case MPI_LASTUSEDCODE:
+        return error_last_used();
+    case MPI_UNIVERSE_SIZE:
+        value = &attribute_predefined.universe_size;
+        return *value == MPI_UNDEFINED ? NULL : value;
+    case MPI_APPNUM:
+        value = &attribute_predefined.appnum;
+        return *value == MPI_UNDEFINED ? NULL : value;
+    default:
+        *is_key = false;
+        return NULL;
+    }
+}
+
+/* --- Calls
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+#define KEYVALS(Name, Kind, Member, Copy, Delete)                                                  \
+    MPI_PROFILED(Name##_create_keyval)                                                             \
+    int PMPI_##Name##_create_keyval(Copy *copy, Delete *delete, int *keyval, void *extra_state)    \
+    {                                                                                              \
+        union copy_function copies = {.Member = copy};                                             \
+        union delete_function deletes = {.Member = delete};                                        \
+        int error = MPI_ERR_ARG;                                                                   \
+                                                                                                   \
+        if (keyval)                                                                                \
+            error = keyval_create(Kind, copies, deletes, extra_state, keyval);                     \
+        return error ? error_raise(error, "MPI_" #Name "_create_keyval", NULL) : MPI_SUCCESS;      \
+    }                                                                                              \
+    MPI_PROFILED(Name##_free_keyval)                                                               \
+    int PMPI_##Name##_free_keyval(int *keyval)                                                     \
+    {                                                                                              \
+        int error = keyval_free(Kind, keyval);                                                     \
+                                                                                                   \
+        return error ? error_raise(error, "MPI_" #Name "_free_keyval", NULL) : MPI_SUCCESS;        \
+    }
+
+KEYVALS(Comm, OBJECT_COMM, comm, MPI_Comm_copy_attr_function, MPI_Comm_delete_attr_function)
+KEYVALS(Type, OBJECT_DATATYPE, type, MPI_Type_copy_attr_function, MPI_Type_delete_attr_function)
+KEYVALS(Win, OBJECT_WIN, win, MPI_Win_copy_attr_function, MPI_Win_delete_attr_function)
+
+MPI_PROFILED(Keyval_create)
+int PMPI_Keyval_create(MPI_Copy_function *copy_fn, MPI_Delete_function *delete_fn, int *keyval,
+                       void *extra_state)
+{
+    return PMPI_Comm_create_keyval(copy_fn, delete_fn, keyval, extra_state);
+}
+
+MPI_PROFILED(Keyval_free)
+int PMPI_Keyval_free(int *keyval)
+{
+    return PMPI_Comm_free_keyval(keyval);
+}

@@ -1,0 +1,119 @@
+/* What ranks leave in their sections for each other: a block for each rank, with a lane for each
+ * other rank, and the ring and arena of a pair once its sender has made them. One writer for every
+ * byte: the section's owner. Readers check what they use as an offset, a length or an index.
+ *
+ * A ring is a row of cells of one cache line each. A cell carries sequence, kind, envelope and up
+ * to 48 bytes of payload, so that a small message is one line that moves. The sequence is stored
+ * last; it is the cell's position plus one, so that a former lap's cell is never taken for a new
+ * one. What does not fit into a cell lies in the pair's arena, which is used round and round: its
+ * bytes are free again when the cell that describes them has been read. */
+#ifndef ABI_MPI_RING_H
+#define ABI_MPI_RING_H
+
+#include "shm/lagoon.h"
+
+#define RING_CELLS UINT32_C(256) /* of each ring; the reader returns credit every quarter of it */
+#define RING_ARENA (UINT64_C(256) << 10) /* bytes */
+#define RING_PIECE (RING_ARENA / 16)     /* bytes: longest piece in the arena; at most a quarter */
+#define RING_INLINE 48                   /* bytes of payload in a cell */
+
+enum cell_kind {
+    CELL_DATA = 1, /* a message: `length` bytes of payload */
+    CELL_LONG,     /* a message in the arena: struct cell_arena */
+    CELL_OFFER,    /* a message that waits for its receiver: struct cell_offer */
+    CELL_ACCEPT,   /* the receiver wants it: struct cell_accept */
+    CELL_PIECE,    /* the next bytes of an accepted message: struct cell_piece */
+    CELL_DONE,     /* the receiver has all of it, or wants nothing: struct cell_accept */
+};
+
+/* head: sequence (32 bits), kind (8), length (8), source rank in its communicator (16);
+ * envelope: tag (32), context (32). */
+struct cell {
+    _Alignas(SHM_LINE) _Atomic uint64_t head;
+    uint64_t envelope;
+    union {
+        uint8_t payload[RING_INLINE];
+        uint64_t words[RING_INLINE / 8];
+    };
+};
+_Static_assert(sizeof(struct cell) == SHM_LINE, "a cell is a cache line");
+
+struct cell_arena {
+    uint64_t offset; /* in the arena */
+    uint64_t length; /* bytes */
+};
+struct cell_offer {
+    uint64_t length; /* bytes of the message */
+    uint64_t sender; /* the sender's request */
+    /* Where the bytes lie in the sender's memory, which its job's peers may read. */
+    uint32_t extents; /* 0: they cannot be read there; 1: from `place` on; more: `place` is where in
+                         the arena a list of so many struct atoll_extent lies */
+    uint32_t reserved;
+    uint64_t place;
+};
+struct cell_accept {
+    uint64_t sender;   /* as offered */
+    uint64_t receiver; /* the receiver's request */
+    uint64_t wanted;   /* bytes: the message's, or less when the buffer is shorter */
+};
+struct cell_piece {
+    uint64_t receiver; /* as accepted */
+    uint64_t offset;   /* in the arena */
+    uint64_t length;   /* bytes */
+};
+
+static inline uint64_t cell_head(uint32_t position, unsigned kind, unsigned length, unsigned source)
+{
+    return (uint64_t)(position + 1) | (uint64_t)kind << 32 | (uint64_t)length << 40 |
+           (uint64_t)source << 48;
+}
+static inline unsigned cell_kind(uint64_t head)
+{
+    return (uint8_t)(head >> 32);
+}
+static inline unsigned cell_length(uint64_t head)
+{
+    return (uint8_t)(head >> 40);
+}
+static inline unsigned cell_source(uint64_t head)
+{
+    return (uint16_t)(head >> 48);
+}
+static inline uint64_t cell_envelope(uint32_t context, int tag)
+{
+    return (uint64_t)context << 32 | (uint32_t)tag;
+}
+static inline int envelope_tag(uint64_t envelope)
+{
+    return (int)(uint32_t)envelope;
+}
+static inline uint32_t envelope_context(uint64_t envelope)
+{
+    return (uint32_t)(envelope >> 32);
+}
+
+/* What rank i keeps for its pair with rank j, in i's block, entry j. */
+struct lane {
+    /* As sender. The ring and, behind it, the arena exist once `ring` is not 0 (stored last). */
+    _Alignas(SHM_LINE) _Atomic uint64_t ring; /* offset in the section */
+    uint32_t cells;                           /* a power of two */
+    uint32_t reserved;
+    uint64_t arena_size; /* bytes */
+    /* As reader: cells of the other's ring that have been read. */
+    _Alignas(SHM_LINE) _Atomic uint64_t credit;
+};
+_Static_assert(sizeof(struct lane) == 2 * SHM_LINE, "layout of a lane");
+
+#define BLOCK_MAGIC UINT32_C(0x4b4c424d) /* "MBLK" */
+
+/* A rank's block, which it publishes as the window "mpi". */
+struct block {
+    uint32_t magic;
+    uint32_t rank, size; /* of the job */
+    uint32_t reserved;
+    _Alignas(SHM_LINE) _Atomic uint32_t asleep; /* not 0: it sleeps or is about to: wake it */
+    _Atomic uint32_t finalized;                 /* 1: it has called MPI_Finalize, and may end */
+    _Alignas(SHM_LINE) struct lane lanes[];     /* [size] */
+};
+
+#endif

@@ -1,0 +1,251 @@
+#include "abi/mpi/slots.h"
+#include "abi/mpi/collective.h"
+
+#include <stdlib.h>
+
+#define SLOTS 8u      /* of each rank */
+#define RANKS_MOST 64 /* each reads all others' slots: beyond, trees are better */
+#define LOOKS 64      /* at one flag, before anything else is looked at */
+
+struct slot {
+    _Alignas(SHM_LINE) _Atomic uint64_t flag; /* number of the operation, plus one */
+    uint64_t words[7];                        /* data of up to 56 bytes: one line in all */
+    uint8_t bytes[SLOT_BYTES];                /* of more */
+};
+
+/* A rank's row. */
+struct row {
+    _Alignas(SHM_LINE) _Atomic uint64_t passed; /* operations that this rank has been through */
+    struct slot slots[SLOTS];
+};
+
+struct slots {
+    struct row *own;
+    uint64_t number;          /* of the next operation */
+    uint64_t safe;            /* all ranks have been through this many */
+    char *scratch;            /* SLOT_BYTES + 64, for partial results */
+    const struct row *rows[]; /* [size] */
+};
+
+void slots_end(struct comm *comm)
+{
+    if (comm->slots == NULL)
+        return;
+    /* By messages: who is through has nothing in its own slots that another waits for. */
+    struct schedule *schedule = schedule_new(comm);
+    barrier_build(schedule, comm);
+    schedule_run(schedule);
+}
+
+void slots_free(struct slots *slots)
+{
+    if (slots == NULL)
+        return;
+    atoll_memory_free(slots->own);
+    free(slots->scratch);
+    free(slots);
+}
+
+/* Every rank tells every other where its row is: window 0 long where there is no room. Afterwards
+ * all have slots, or none has. */
+static void slots_make(struct comm *comm)
+{
+    struct atoll_window own = {0};
+    void *memory = NULL;
+    comm->slots_tried = true;
+    if (comm->size < 2 || comm->size > RANKS_MOST || comm->is_inter)
+        return;
+    struct schedule *schedule = schedule_new(comm);
+    struct atoll_window *windows = schedule_memory(schedule, (int64_t)sizeof(own) * comm->size);
+    struct slots *slots = calloc(1, sizeof(*slots) + sizeof(slots->rows[0]) * (size_t)comm->size);
+    char *scratch = aligned_alloc(SHM_LINE, SLOT_BYTES + SHM_LINE);
+    if (slots != NULL && scratch != NULL && atoll_memory_alloc(sizeof(struct row), &memory) == 0) {
+        memset(memory, 0, sizeof(struct row));
+        atoll_window_make(memory, sizeof(struct row), &own);
+    }
+    const struct datatype *byte = datatype_of(MPI_BYTE);
+    windows[comm->rank] = own;
+    struct datatype_stream out = datatype_stream(&own, sizeof(own), byte);
+    for (int i = 0; i < comm->size; i++) {
+        if (i == comm->rank)
+            continue;
+        schedule_receive(schedule, datatype_stream(&windows[i], sizeof(own), byte), i);
+        schedule_send(schedule, out, i);
+    }
+    struct request *request = schedule_keep(schedule);
+    schedule_start(request);
+    ENGINE_WAIT_UNTIL(request->complete)
+    bool all = true;
+    for (int i = 0; i < comm->size; i++) {
+        const void *row = memory;
+        all = all && windows[i].length == sizeof(struct row) &&
+              (i == comm->rank || atoll_window_map(&windows[i], &row) == 0);
+        if (all)
+            slots->rows[i] = row;
+    }
+    request_free(request);
+    if (!all) {
+        if (memory != NULL)
+            atoll_memory_free(memory);
+        free(scratch);
+        free(slots);
+        return;
+    }
+    slots->own = memory;
+    slots->scratch = scratch;
+    comm->slots = slots;
+}
+
+static inline struct slots *slots_of(struct comm *comm)
+{
+    if (UNLIKELY(comm->slots == NULL && !comm->slots_tried))
+        slots_make(comm);
+    return comm->slots;
+}
+
+/* --- One operation -----------------------------------------------------------------------------
+ */
+
+static void wait_for(const _Atomic uint64_t *word, uint64_t least)
+{
+    for (unsigned looks = 0; looks < LOOKS && !transport.crowded; looks++) {
+        if (atomic_load_explicit(word, memory_order_acquire) >= least)
+            return;
+        library_pause();
+    }
+    ENGINE_WAIT_UNTIL(atomic_load_explicit(word, memory_order_acquire) >= least)
+}
+
+/* This rank's slot, once nobody reads what it held before. */
+static struct slot *slot_claim(const struct comm *comm, struct slots *slots)
+{
+    if (UNLIKELY(slots->number - slots->safe >= SLOTS)) {
+        uint64_t safe = UINT64_MAX;
+        for (int i = 0; i < comm->size; i++) {
+            if (i != comm->rank)
+                wait_for(&slots->rows[i]->passed, slots->number + 1 - SLOTS);
+            uint64_t passed = i == comm->rank ? slots->number
+                                              : atomic_load_explicit(&slots->rows[i]->passed,
+                                                                     memory_order_acquire);
+            safe = passed < safe ? passed : safe;
+        }
+        slots->safe = safe;
+    }
+    return &slots->own->slots[slots->number % SLOTS];
+}
+
+static void wake_all(const struct comm *comm)
+{
+    for (int i = 0; i < comm->size; i++)
+        if (i != comm->rank)
+            transport_notify(comm->to[i]);
+}
+
+static uint8_t *slot_data(struct slot *slot, int64_t bytes)
+{
+    return bytes <= (int64_t)sizeof(slot->words) ? (uint8_t *)slot->words : slot->bytes;
+}
+
+static void slot_publish(const struct comm *comm, const struct slots *slots, struct slot *slot)
+{
+    atomic_store_explicit(&slot->flag, slots->number + 1, memory_order_release);
+    wake_all(comm);
+}
+
+/* The data of another rank's slot, once it is there. */
+static const uint8_t *slot_read(const struct slots *slots, int rank, int64_t bytes)
+{
+    const struct slot *slot = &slots->rows[rank]->slots[slots->number % SLOTS];
+    wait_for(&slot->flag, slots->number + 1);
+    return bytes <= (int64_t)sizeof(slot->words) ? (const uint8_t *)slot->words : slot->bytes;
+}
+
+static void operation_over(const struct comm *comm, struct slots *slots)
+{
+    slots->number++;
+    atomic_store_explicit(&slots->own->passed, slots->number, memory_order_release);
+    wake_all(comm); /* who wants to write where this rank may have read */
+}
+
+bool slots_barrier(struct comm *comm)
+{
+    struct slots *slots = slots_of(comm);
+    if (slots == NULL)
+        return false;
+    slot_publish(comm, slots, slot_claim(comm, slots));
+    for (int i = 0; i < comm->size; i++)
+        if (i != comm->rank)
+            slot_read(slots, i, 0);
+    operation_over(comm, slots);
+    return true;
+}
+
+bool slots_bcast(struct comm *comm, struct datatype_stream stream, int root)
+{
+    struct slots *slots;
+    if (comm->is_inter || stream.bytes > SLOT_BYTES || (slots = slots_of(comm)) == NULL)
+        return false;
+    if (comm->rank == root) {
+        struct slot *slot = slot_claim(comm, slots);
+        datatype_pack(&stream, 0, stream.bytes, slot_data(slot, stream.bytes));
+        slot_publish(comm, slots, slot);
+    } else {
+        datatype_unpack(&stream, 0, stream.bytes, slot_read(slots, root, stream.bytes));
+    }
+    operation_over(comm, slots);
+    return true;
+}
+
+bool slots_reduce(struct comm *comm, const void *own, void *in, int64_t count,
+                  const struct datatype *type, struct op *op, int root)
+{
+    struct datatype_stream from = datatype_stream(own, count, type);
+    struct slots *slots;
+    int64_t bytes = from.bytes;
+    /* Others' contributions are combined where they lie: only for types without gaps. */
+    if (bytes > SLOT_BYTES || !type->contiguous || (slots = slots_of(comm)) == NULL)
+        return false;
+    if (root < 0 || root != comm->rank) {
+        struct slot *slot = slot_claim(comm, slots);
+        if (bytes != 0)
+            memcpy(slot_data(slot, bytes), own, (size_t)bytes);
+        slot_publish(comm, slots, slot);
+    }
+    if (root < 0 || root == comm->rank) {
+        /* right = left op right: from the last rank down, so that each is on the left in turn. */
+        char *result = slots->scratch;
+        for (int i = comm->size - 1; i >= 0; i--) {
+            const void *part = i == comm->rank ? own : slot_read(slots, i, bytes);
+            if (bytes == 0)
+                continue;
+            if (i == comm->size - 1)
+                memcpy(result, part, (size_t)bytes);
+            else
+                op_apply(op, part, result, count, type);
+        }
+        if (bytes != 0)
+            memcpy(in, result, (size_t)bytes);
+    }
+    operation_over(comm, slots);
+    return true;
+}
+
+bool slots_allgather(struct comm *comm, struct datatype_stream own, void *in, int64_t in_count,
+                     const struct datatype *in_type)
+{
+    struct slots *slots;
+    int64_t bytes = datatype_bytes(in_type, in_count);
+    if (bytes > SLOT_BYTES || own.bytes != bytes || (slots = slots_of(comm)) == NULL)
+        return false;
+    struct slot *slot = slot_claim(comm, slots);
+    datatype_pack(&own, 0, bytes, slot_data(slot, bytes));
+    slot_publish(comm, slots, slot);
+    for (int i = 0; i < comm->size; i++) {
+        struct datatype_stream to =
+            datatype_stream((char *)in + i * in_count * in_type->extent, in_count, in_type);
+        datatype_unpack(&to, 0, bytes,
+                        i == comm->rank ? slot_data(slot, bytes) : slot_read(slots, i, bytes));
+    }
+    operation_over(comm, slots);
+    return true;
+}

@@ -1,0 +1,34 @@
+/* Collectives through shared slots: every rank of a communicator has a row of slots in its own
+ * section, writes into its own alone and reads the others'. Operations are numbered; number k uses
+ * slot k modulo SLOTS, whose flag becomes k + 1 when it is filled. A rank says how many operations
+ * it has been through, so that nobody overwrites a slot that another may still read.
+ *
+ * Blocking calls on communicators of one group use them when what they move fits into a slot, and
+ * no rank is without; each returns false, having done nothing, when it cannot be done this way: the
+ * same at all ranks. With the lock. */
+#ifndef ABI_MPI_SLOTS_H
+#define ABI_MPI_SLOTS_H
+
+#include "abi/mpi/library.h"
+#include "abi/mpi/op.h"
+
+/* Bytes of a slot's data: what is longer goes another way. */
+#define SLOT_BYTES 4032
+
+bool slots_barrier(struct comm *comm);
+bool slots_bcast(struct comm *comm, struct datatype_stream stream, int root);
+/* `own` is this rank's contribution, `count` of `type`; the result goes to `in` at all ranks, or at
+ * the root alone (root -1: all). Combined in the ranks' order. */
+bool slots_reduce(struct comm *comm, const void *own, void *in, int64_t count,
+                  const struct datatype *type, struct op *op, int root);
+/* Every rank's `own`, into block i of `in` for rank i: streams of the same length at all ranks. */
+bool slots_allgather(struct comm *comm, struct datatype_stream own, void *in, int64_t in_count,
+                     const struct datatype *in_type);
+
+/* Before the communicator is freed, by all of its ranks: waits until nobody reads this rank's slots
+ * any more. */
+void slots_end(struct comm *comm);
+/* Gives back a communicator's part of the own section; NULL: nothing. */
+void slots_free(struct slots *slots);
+
+#endif

@@ -1,0 +1,1 @@
+UNIT_mpi_match_SOURCES := abi/mpi/match.c
