@@ -160,7 +160,8 @@ static int posix_timer_clock(int clock, struct interval *interval)
     default:
         break;
     }
-    int32_t id = ~(clock >> 3); /* of a thread or the process, see clock_read_cpu */
+    int32_t id =
+        (int32_t)(~(uint32_t)clock >> 3); /* of a thread or the process, see clock_read_cpu */
     if (clock >= 0 || (clock & 3) == 3 || id < 0 || ((clock & 4) == 0 && id > 1))
         return -EINVAL;
     interval->clock = clock & 4 ? INTERVAL_THREAD : INTERVAL_PROCESS;
