@@ -272,7 +272,7 @@ static int try_fault(uint64_t page, unsigned access, unsigned *order_limit, uint
     if (result <= 0)
         return result;
 
-    if (plan.shares) {
+    if (plan.shares && plan.file) {
         result = share(&plan, access, changes, present_end);
         area_file_put(plan.file);
         return result;
