@@ -176,6 +176,7 @@ help:
 	@echo 'make bench-boot  how long a machine takes to boot, for 1 to 16 instances'
 	@echo 'make bench-msg   what messages between instances cost, beside the floor'
 	@echo 'make bench-abi   what system calls, memory, threads and files cost, beside Linux'
+	@echo 'make bench-mpi   MPI beside OpenMPI and MPICH, on the same two cores'
 	@echo 'make install     into PREFIX (/usr/local), below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove $(BUILD)/'
 	@echo
