@@ -173,6 +173,7 @@ help:
 	@echo 'make test-sanitize  the machine tests on a hosted kernel that stops at undefined behaviour'
 	@echo 'make check       formatter, compiler warnings, clang-tidy, cppcheck, includes'
 	@echo 'make format      put all C files into the project'"'"'s format'
+	@echo 'make test-mpi-conformance  the tests in MPICH'"'"'s source package, against libmpi.a'
 	@echo 'make bench-boot  how long a machine takes to boot, for 1 to 16 instances'
 	@echo 'make bench-msg   what messages between instances cost, beside the floor'
 	@echo 'make bench-abi   what system calls, memory, threads and files cost, beside Linux'
