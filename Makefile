@@ -174,9 +174,11 @@ help:
 	@echo 'make check       formatter, compiler warnings, clang-tidy, cppcheck, includes'
 	@echo 'make format      put all C files into the project'"'"'s format'
 	@echo 'make rayon       apps/rayon: Rust'"'"'s work-stealing library as a demo'
+	@echo 'make test-mpi-conformance  the tests in MPICH'"'"'s source package, against libmpi.a'
 	@echo 'make bench-boot  how long a machine takes to boot, for 1 to 16 instances'
 	@echo 'make bench-msg   what messages between instances cost, beside the floor'
 	@echo 'make bench-abi   what system calls, memory, threads and files cost, beside Linux'
+	@echo 'make bench-mpi   MPI beside OpenMPI and MPICH, on the same two cores'
 	@echo 'make install     into PREFIX (/usr/local), below DESTDIR; make uninstall takes it away'
 	@echo 'make clean       remove $(BUILD)/'
 	@echo

@@ -54,6 +54,7 @@ static int duplicate_make(struct schedule **made, const char *function, MPI_Comm
         mpi_lock();
         comm_release(copy);
         mpi_unlock();
+        *result = MPI_COMM_NULL; /* as programs expect it, though the standard asks for nothing */
         return comm_error(comm, error, function, "an attribute's copy function failed");
     }
     copy->info = info_copy(with_info ? info_of(info) : comm->info);

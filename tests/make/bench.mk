@@ -48,3 +48,33 @@ bench-abi: $(ATOLL) $(BUILD)/bench/programs/abi $(BUILD)/bench/programs/openmp $
 	    $(abspath $(BUILD)/bench/files) $(BENCH_ROUNDS) $(BENCH_PLATFORMS) \
 	    $(if $(BENCH_LINUX),-- $(BENCH_LINUX) $(BUILD)/bench/linux_guest)
 .PHONY: bench-abi
+
+# MPI beside OpenMPI and MPICH: bench/mpi compiled by each one's wrapper, run on the same two cores.
+# BENCH_MPI="latency bandwidth" for some of the measures, with ":4" for four ranks on the two cores.
+PACKAGES_MPI := openmpi-bin libopenmpi-dev mpich libmpich-dev
+STAMP_MPI := $(call setup_stamp,$(PACKAGES_MPI))
+$(STAMP_MPI): | $(STAMP_RUN)
+	$(Q)tests/make/setup $(PACKAGES_MPI)
+	@mkdir -p $(@D) && touch $@
+mpi-tools: $(if $(filter no,$(SETUP)),,$(STAMP_MPI)) tools
+
+BENCH_MPI_C := $(wildcard bench/mpi/*.c)
+BENCH_MPI := latency bandwidth bidirectional threads collectives overlap pairs:4 collectives:4 \
+        $(shell grep -qs '^MPI_Win_allocate$$' $(MPI_FORTRAN)/implemented && echo windows)
+# One-sided operations are measured once the library has them.
+BENCH_MPI_WINDOWS = $$(grep -qs '^MPI_Win_allocate$$' $(MPI_FORTRAN)/implemented && echo -DWITH_WINDOWS)
+MPI_CC_atoll := $(BUILD)/atoll-mpicc
+MPI_CC_openmpi := mpicc.openmpi
+MPI_CC_mpich := mpicc.mpich
+# The peers' headers do not compile without warnings.
+MPI_WARN_atoll := -Wall -Wextra -Werror
+MPI_WARN_openmpi := -w
+MPI_WARN_mpich := -w
+$(BUILD)/bench/mpi-programs/measure-%: $(BENCH_MPI_C) bench/mpi/measure.h $(LIBMPI) $(MPI_WRAPPERS) $(MPI_HEADERS) | mpi-tools
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(MPI_CC_$*) -O2 -g $(MPI_WARN_$*) $(BENCH_MPI_WINDOWS) -o $@ $(BENCH_MPI_C) -pthread
+
+bench-mpi: $(ATOLL) $(BUILD)/bench/mpi $(addprefix $(BUILD)/bench/mpi-programs/measure-,atoll openmpi mpich)
+	@$(BUILD)/bench/mpi $(BUILD)/atoll $(BUILD)/bench/mpi-programs $(BENCH_ROUNDS) $(BENCH_MPI)
+.PHONY: bench-mpi mpi-tools

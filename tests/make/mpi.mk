@@ -27,3 +27,17 @@ $(BUILD)/atoll-mpi%: abi/mpi/atoll-mpicc
 
 mpi: $(LIBMPI) $(MPI_WRAPPERS) $(MPI_HEADERS)
 .PHONY: mpi
+
+# The tests in MPICH's source package, built against libmpi.a: fetched when this is run, nothing of it is
+# in the repository. MPI_CONFORMANCE="coll pt2pt" for some of its directories.
+MPICH_VERSION := 4.0.2
+MPICH_HASH := b27039f964afeb6b8a3e009c56b441cbe368c26d6d6476ad3bb7190996875860
+MPI_CONFORMANCE := attr group info init topo errhan comm pt2pt datatype coll
+MPICH := $(abspath $(BUILD))/mpi-conformance/mpich
+$(MPICH)/.done: tests/make/debian-source | runtime-tools
+	@echo "  SOURCE  mpich $(MPICH_VERSION)"
+	$(Q)tests/make/debian-source mpich $(MPICH_VERSION) $(MPICH_HASH) $(@D)
+	@touch $@
+test-mpi-conformance: $(ATOLL) mpi $(MPICH)/.done
+	$(Q)tests/make/mpi-conformance $(abspath $(BUILD)) $(MPICH)/source $(MPI_CONFORMANCE)
+.PHONY: test-mpi-conformance
