@@ -134,11 +134,11 @@ struct request {
     struct comm *comm; /* retained while the request lives */
     struct peer *peer; /* of a send; of a receive once matched */
     struct datatype_stream stream;
-    int64_t position; /* bytes sent or received so far */
-    int64_t wanted;   /* bytes that will be */
-    uint64_t id;      /* in the table that peers name requests by; 0: none */
-    uint64_t other;   /* the id of the other side's request */
-    void *owned;      /* freed with the request */
+    int64_t position;  /* bytes sent or received so far */
+    int64_t wanted;    /* bytes that will be */
+    uint64_t id;       /* in the table that peers name requests by; 0: none */
+    uint64_t other;    /* the id of the other side's request */
+    void *owned;       /* freed with the request */
     uint32_t *pending; /* NULL, or what counts down when it is complete */
     /* What the status will say. */
     int source, tag, error;

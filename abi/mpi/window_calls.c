@@ -13,13 +13,13 @@ static int stream_checked(struct window *window, struct side side, const char *w
 {
     const struct datatype *type = datatype_of(side.type);
     int error = datatype_check(type, side.count);
+    *stream = datatype_stream(side.buffer, side.count, type != NULL ? type : datatype_of(MPI_BYTE));
     if (error == MPI_ERR_COUNT)
         return window_error(window, error, function, "the %s's count is %lld, less than 0", which,
                             (long long)side.count);
     if (error != MPI_SUCCESS)
         return window_error(window, error, function, "the %s's datatype is %s", which,
                             type == NULL ? "none, or freed" : "not committed");
-    *stream = datatype_stream(side.buffer, side.count, type);
     return MPI_SUCCESS;
 }
 
