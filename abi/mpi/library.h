@@ -134,11 +134,12 @@ struct request {
     struct comm *comm; /* retained while the request lives */
     struct peer *peer; /* of a send; of a receive once matched */
     struct datatype_stream stream;
-    int64_t position; /* bytes sent or received so far */
-    int64_t wanted;   /* bytes that will be */
-    uint64_t id;      /* in the table that peers name requests by; 0: none */
-    uint64_t other;   /* the id of the other side's request */
-    void *owned;      /* freed with the request */
+    int64_t position;  /* bytes sent or received so far */
+    int64_t wanted;    /* bytes that will be */
+    uint64_t id;       /* in the table that peers name requests by; 0: none */
+    uint64_t other;    /* the id of the other side's request */
+    void *owned;       /* freed with the request */
+    uint32_t *pending; /* NULL, or what counts down when it is complete */
     /* What the status will say. */
     int source, tag, error;
     int64_t bytes;
@@ -217,6 +218,10 @@ struct arrival {
     struct request *self; /* offer: of this rank's own send */
 };
 
+/* Messages up to this many bytes are sent before they are wanted. Where the receiver can read
+ * longer ones from the sender's pages, that takes less time from about here on. */
+#define EAGER_MAX (INT64_C(4) << 10)
+
 /* Begins a send or receive of a stream; the request is new, with kind and comm. The context tells
  * point to point and collectives apart. */
 void send_begin(struct request *request, const struct datatype_stream *stream, struct peer *peer,
@@ -246,6 +251,8 @@ void send_finished(struct peer *peer, const struct cell_accept *accept);
 
 /* Moves collectives on (schedule.c). */
 bool schedule_advance(void);
+/* A message for a window's engine (window_target.c): even context, negative tag. */
+void window_arrived(const struct arrival *arrival);
 /* A buffered send is over (buffered.c). */
 void buffer_give(struct request *request);
 

@@ -135,6 +135,10 @@ static void hold(const struct arrival *arrival)
 
 void receive_arrived(const struct arrival *arrival)
 {
+    if (UNLIKELY(arrival->key.tag < 0 && arrival->key.context % 2 == 0)) {
+        window_arrived(arrival);
+        return;
+    }
     struct posted *posted = match_message(&mpi.matcher, &arrival->key);
     if (posted != NULL)
         receive_deliver(request_of_posted(posted), arrival);

@@ -50,6 +50,7 @@ struct request *request_new(enum request_kind kind, struct comm *comm)
     request->position = request->wanted = request->bytes = 0;
     request->id = 0;
     request->owned = NULL;
+    request->pending = NULL;
     request->error = MPI_SUCCESS;
     request->schedule = NULL;
     request->buffered = 0;
@@ -92,6 +93,8 @@ void request_finish(struct request *request)
     }
     if (request->buffered != 0)
         buffer_give(request);
+    if (UNLIKELY(request->pending != NULL))
+        --*request->pending;
     if (UNLIKELY(mpi.threads))
         engine_event();
     if (request->forgotten)

@@ -4,9 +4,7 @@
 
 #include <stdlib.h>
 
-/* Messages up to this many bytes are sent before they are wanted. Where the receiver can read
- * longer ones from the sender's pages, that takes less time from about here on. */
-#define EAGER_MAX (INT64_C(4) << 10)
+/* To this rank itself: longer ones wait for their receive. */
 #define EAGER_SELF_MAX (INT64_C(64) << 10)
 
 /* From so many bytes on the receiver reads them where they lie, if that takes no more extents. */
