@@ -185,6 +185,6 @@ help:
 	@echo 'Variables: V=1 shows commands, BUILD=folder, PREFIX=folder, DESTDIR=folder,'
 	@echo '           SETUP=no installs nothing'
 
--include $(shell find $(BUILD) \( -path $(BUILD)/sources -o -path $(BUILD)/rayon -o -path $(BUILD)/go \) -prune -o -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -name sources -o -name rayon -o -name go \) -prune -o -name '*.d' -print 2>/dev/null)
 FORCE:
 .PHONY: all install uninstall clean help FORCE

@@ -79,6 +79,8 @@ static void memory_init(const struct handover *handover, uint64_t used_end)
     frames_set_counters(&instance.section->counters);
     if (frames_init((const struct frame_range *)ranges, handover->ranges.count, used_end))
         panic(NULL, "the partition is too small for its own bookkeeping");
+    if (PLATFORM_MEMORY_IS_ZEROED)
+        frames_expect_zeros();
     kmalloc_init();
     if (space_init() || platform_first_core_stacks())
         panic(NULL, "the partition is too small for the kernel's first structures");

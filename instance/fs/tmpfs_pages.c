@@ -36,7 +36,7 @@ static uint64_t frame_take(void)
     uint64_t frame = frame_alloc(0, FRAME_PROGRAM);
     if (frame == FRAME_NONE)
         goto full;
-    frame_clear((void *)(platform_direct_base + frame), PAGE_SIZE);
+    frame_zero(frame, 0);
     return frame;
 full:
     atomic_fetch_sub(&pages_used, 1);

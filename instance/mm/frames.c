@@ -18,6 +18,7 @@
 
 #define ORDERS (FRAME_ORDER_MAX + 1)
 #define CACHE_FRAMES_MAX 64
+#define WORN_WORDS(pages) (((pages) + 63) / 64)
 
 /* What the byte of a page says. In use, it is the owner's mark (0..FRAME_MARK_MAX); the inner pages
  * of a free block keep 0. */
@@ -31,6 +32,8 @@ struct range {
     uint64_t base;          /* physical */
     uint64_t pages;         /* from there on */
     _Atomic uint8_t *state; /* [pages]; atomic because marks are read without the lock */
+    /* A bit for each page that has been in use and was freed: whatever it held is still there. */
+    _Atomic uint64_t *worn; /* [WORN_WORDS(pages)] */
 };
 
 static struct {
@@ -41,6 +44,7 @@ static struct {
     uint32_t occupied;        /* bit n: free[n] is not empty */
     uint64_t listed;          /* pages in the lists */
     uint64_t total;           /* bytes of the partition; constant after frames_init */
+    bool zeroed;              /* pages that are not worn hold zeros */
 } frames;
 
 struct frame_cache {
@@ -171,6 +175,53 @@ void frame_statistics(struct frame_statistics *out)
     out->largest_free = occupied ? block_bytes(31 - (unsigned)__builtin_clz(occupied)) : 0;
 }
 
+/* --- Pages that were in use before --------------------------------------------------------------
+ */
+
+static bool is_worn(const struct range *range, uint64_t page)
+{
+    return atomic_load_explicit(&range->worn[page / 64], memory_order_relaxed) >> page % 64 & 1;
+}
+
+/* By who frees the pages: the lists' lock hands the note on, with the page, to the next owner. */
+static void wear(uint64_t physical, uint64_t length)
+{
+    const struct range *range = range_of(physical);
+    kernel_assert(range);
+    uint64_t page = (physical - range->base) >> PAGE_SHIFT, end = page + (length >> PAGE_SHIFT);
+    while (page < end) {
+        uint64_t left = 64 - page % 64, count = end - page < left ? end - page : left;
+        uint64_t mask = (~UINT64_C(0) >> (64 - count)) << page % 64;
+        _Atomic uint64_t *word = &range->worn[page / 64];
+        if ((atomic_load_explicit(word, memory_order_relaxed) & mask) != mask)
+            atomic_fetch_or_explicit(word, mask, memory_order_relaxed);
+        page += count;
+    }
+}
+
+void frames_expect_zeros(void)
+{
+    frames.zeroed = true;
+}
+
+void frame_zero(uint64_t physical, unsigned order)
+{
+    if (!frames.zeroed) {
+        frame_clear(direct(physical), block_bytes(order));
+        return;
+    }
+    const struct range *range = range_of(physical);
+    uint64_t first = (physical - range->base) >> PAGE_SHIFT, count = UINT64_C(1) << order;
+    for (uint64_t page = 0; page < count;) {
+        uint64_t run = page;
+        while (run < count && is_worn(range, first + run))
+            run++;
+        if (run > page)
+            frame_clear(direct(physical + page * PAGE_SIZE), (run - page) * PAGE_SIZE);
+        page = run + 1;
+    }
+}
+
 /* --- The buddy lists, under frames.lock --------------------------------------------------------
  */
 
@@ -189,7 +240,9 @@ static void list_block(struct range *range, uint64_t physical, unsigned order)
 
 static void unlist_block(struct range *range, uint64_t physical, unsigned order)
 {
-    list_remove(direct(physical));
+    struct list *node = direct(physical);
+    list_remove(node);
+    *node = (struct list){0}; /* as it was, if it was all zeros */
     if (list_empty(&frames.free[order]))
         frames.occupied &= ~(UINT32_C(1) << order);
     state_set(range, physical, PAGE_IN_USE);
@@ -369,6 +422,7 @@ uint64_t frame_alloc(unsigned order, enum frame_use use)
 
 void frame_free(uint64_t physical, unsigned order, enum frame_use use)
 {
+    wear(physical, block_bytes(order));
     /* Taken off before the frame can be had by another, so that `used` never exceeds `total`. */
     account_given_back(block_bytes(order), use);
     if (order == 0 && caches) {
@@ -386,6 +440,7 @@ void frame_free_run(uint64_t physical, uint64_t length, enum frame_use use)
         frame_free(physical, 0, use);
         return;
     }
+    wear(physical, length);
     account_given_back(length, use);
     uint64_t saved = spin_lock_irq(&frames.lock);
     buddy_give_run(physical, length);
@@ -396,6 +451,10 @@ void frame_free_run(uint64_t physical, uint64_t length, enum frame_use use)
 __attribute__((optimize("no-tree-loop-distribute-patterns"))) void frame_clear(void *page,
                                                                                size_t length)
 {
+    if (PLATFORM_STRINGS_ARE_FAST) {
+        __asm__ volatile("rep stosb" : "+D"(page), "+c"(length) : "a"(0) : "memory");
+        return;
+    }
     uint64_t *word = page, *end = word + length / sizeof(uint64_t);
     for (; word < end; word += 8) {
         word[0] = 0;
@@ -420,8 +479,12 @@ int frames_init(const struct frame_range *ranges, size_t count, uint64_t used_en
     uint64_t pages = 0;
     for (size_t i = 0; i < count; i++)
         pages += ranges[i].size / PAGE_SIZE;
+    uint64_t words = 0;
+    for (size_t i = 0; i < count; i++)
+        words += WORN_WORDS(ranges[i].size / PAGE_SIZE);
     size_t cache_bytes = caches_plan(pages);
-    uint64_t bookkeeping = cache_bytes + count * sizeof(struct range) + pages;
+    uint64_t bookkeeping =
+        cache_bytes + count * sizeof(struct range) + words * sizeof(uint64_t) + pages;
     bookkeeping = (bookkeeping + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     used_end = (used_end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 
@@ -440,13 +503,16 @@ int frames_init(const struct frame_range *ranges, size_t count, uint64_t used_en
     frames.occupied = 0;
     frames.listed = 0;
     frames.total = pages * PAGE_SIZE;
+    frames.zeroed = false;
     caches = cache_bytes ? place : NULL;
     frames.ranges = (struct range *)(place + cache_bytes);
     frames.range_count = count;
-    _Atomic uint8_t *state = (_Atomic uint8_t *)(frames.ranges + count);
+    _Atomic uint64_t *worn = (_Atomic uint64_t *)(frames.ranges + count);
+    _Atomic uint8_t *state = (_Atomic uint8_t *)(worn + words);
     for (size_t i = 0; i < count; i++) {
-        frames.ranges[i] = (struct range){ranges[i].base, ranges[i].size / PAGE_SIZE, state};
+        frames.ranges[i] = (struct range){ranges[i].base, ranges[i].size / PAGE_SIZE, state, worn};
         state += frames.ranges[i].pages;
+        worn += WORN_WORDS(frames.ranges[i].pages);
     }
 
     counters->memory_total = frames.total;

@@ -24,9 +24,9 @@ struct frame_range {
 enum frame_use { FRAME_KERNEL, FRAME_PROGRAM, FRAME_TABLE };
 
 /* Takes over `count` ranges (ascending, disjoint) of which [ranges[0].base, used_end) is taken
- * (kernel's use). The bookkeeping (about one byte a page, and the cores' caches) is placed in the
- * first range that has room. `core_count` is known and core_self() works by now. Returns 0 or
- * -ENOMEM. */
+ * (kernel's use). The bookkeeping (about one byte and a bit a page, and the cores' caches) is
+ * placed in the first range that has room. `core_count` is known and core_self() works by now.
+ * Returns 0 or -ENOMEM. */
 int frames_init(const struct frame_range *ranges, size_t count, uint64_t used_end);
 
 /* From now on the memory_* counters are kept in `published` (of the own section). Called once,
@@ -52,8 +52,16 @@ bool frame_is_own(uint64_t physical);
 void frame_set_mark(uint64_t physical, uint8_t mark);
 uint8_t frame_mark(uint64_t physical); /* UINT8_MAX for a page that is free or not our own */
 
-/* Clears memory with plain moves (no string instruction: shared costs say why). `page` is aligned
- * to, and `length` a multiple of, 64 bytes. */
+/* The partition held nothing but zeros where it was free in frames_init (a host's new memory file
+ * does). Called once, behind frames_init, before anything else. */
+void frames_expect_zeros(void);
+
+/* Makes a block that was just allocated, and not yet written to, all zeros. Pages that hold zeros
+ * because they were never in use are not touched: their first touch is the host's work. */
+void frame_zero(uint64_t physical, unsigned order);
+
+/* Clears memory in the way that is quick on the platform. `page` is aligned to, and `length` a
+ * multiple of, 64 bytes. */
 void frame_clear(void *page, size_t length);
 
 struct frame_statistics {

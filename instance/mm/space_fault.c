@@ -93,17 +93,28 @@ static bool is_large_wanted(const struct area *area, uint64_t page)
     return is_blank(area, page & ~(LARGE_PAGE_SIZE - 1), LARGE_PAGE_SIZE, page);
 }
 
-/* How many zeroed pages this fault is worth: an order. */
-static unsigned zero_order(const struct area *area, uint64_t page, unsigned order_limit)
+/* How many zeroed pages this fault is worth: an order; and *start, where their block begins: at a
+ * multiple of its size, or, where that is not all free, at `page`. */
+static unsigned zero_order(const struct area *area, uint64_t page, unsigned order_limit,
+                           uint64_t *start)
 {
+    *start = page & ~(LARGE_PAGE_SIZE - 1);
     if (order_limit >= LARGE_PAGE_ORDER && is_large_wanted(area, page))
         return LARGE_PAGE_ORDER;
-    if (frame_bytes_free() < frame_bytes_total() / 4)
-        return 0;
     unsigned order = order_limit < AROUND_ORDER ? order_limit : AROUND_ORDER;
-    while (order && !is_blank(area, page & ~((PAGE_SIZE << order) - 1), PAGE_SIZE << order, page))
-        order--;
-    return order;
+    if (frame_bytes_free() < frame_bytes_total() / 4)
+        order = 0;
+    for (; order; order--) {
+        uint64_t length = PAGE_SIZE << order;
+        *start = page & ~(length - 1);
+        if (is_blank(area, *start, length, page))
+            return order;
+        *start = page;
+        if (is_blank(area, *start, length, page))
+            return order;
+    }
+    *start = page;
+    return 0;
 }
 
 /* Maps the file's pages around `page`, which is not mapped, in place; sets *present_end. */
@@ -178,8 +189,7 @@ static int examine(uint64_t page, unsigned access, unsigned order_limit, struct 
         plan->from = source->bytes + offset;
         plan->from_length = left < PAGE_SIZE ? left : PAGE_SIZE;
     } else {
-        plan->order = zero_order(area, page, order_limit);
-        plan->start = page & ~((PAGE_SIZE << plan->order) - 1);
+        plan->order = zero_order(area, page, order_limit, &plan->start);
         *present_end = plan->start + (PAGE_SIZE << plan->order);
     }
     return 1;
@@ -192,7 +202,7 @@ static int fill(const struct plan *plan, uint64_t physical)
     if (plan->file)
         return plan->file->read_page(plan->file, plan->offset, bytes);
     if (!plan->from) {
-        frame_clear(bytes, PAGE_SIZE << plan->order);
+        frame_zero(physical, plan->order);
         return 0;
     }
     memcpy(bytes, plan->from, plan->from_length);

@@ -89,7 +89,7 @@ static uint64_t *walk_make(uintptr_t virtual, int level, uint64_t *parents[LEVEL
             uint64_t frame = frame_alloc(0, FRAME_TABLE);
             if (frame == FRAME_NONE)
                 return NULL;
-            frame_clear((void *)(platform_direct_base + frame), PAGE_SIZE);
+            frame_zero(frame, 0);
             *entry = frame | PRESENT | WRITABLE | ACCESSED;
             if (parents[at])
                 *parents[at] += COUNT_ONE;

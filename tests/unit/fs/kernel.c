@@ -55,9 +55,9 @@ void frame_free(uint64_t physical, unsigned order, enum frame_use use)
     free((void *)(uintptr_t)physical);
 }
 
-void frame_clear(void *page, size_t length)
+void frame_zero(uint64_t physical, unsigned order)
 {
-    memset(page, 0, length);
+    memset((void *)(uintptr_t)physical, 0, PAGE_SIZE << order);
 }
 
 void frame_set_mark(uint64_t physical, uint8_t mark)

@@ -18,6 +18,11 @@
 /* 2^n pages are worth one page fault (a signal, and a call to map them): see mm/space_fault.c. */
 #define PLATFORM_AROUND_ORDER 4
 
+/* The partition is a new memory file: zeros where nobody has written. */
+#define PLATFORM_MEMORY_IS_ZEROED true
+/* REP STOSB clears a page quicker than a loop of moves does. */
+#define PLATFORM_STRINGS_ARE_FAST true
+
 /* Is `address` (of an instruction) the kernel's? All that is not belongs to the program, also what
  * the host has put into the address space (its vDSO). */
 static inline bool platform_is_kernel(uintptr_t address)

@@ -18,6 +18,11 @@
 /* 2^n pages are worth one page fault: see mm/space_fault.c. */
 #define PLATFORM_AROUND_ORDER 2
 
+/* Memory holds what was left in it. */
+#define PLATFORM_MEMORY_IS_ZEROED false
+/* Under TCG string instructions take ten times as long as a loop of moves. */
+#define PLATFORM_STRINGS_ARE_FAST false
+
 /* Is `address` (of an instruction) the kernel's? All that is not belongs to the program. */
 static inline bool platform_is_kernel(uintptr_t address)
 {
