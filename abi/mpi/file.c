@@ -50,7 +50,7 @@ struct file *file_checked(MPI_File handle, const char *function, int *error)
     struct file *file = file_of(handle);
     *error = MPI_SUCCESS;
     if (file == NULL)
-        *error = file_error((struct file *)NULL, MPI_ERR_FILE, function, "%s",
+        *error = file_error(file_of(MPI_FILE_NULL), MPI_ERR_FILE, function, "%s",
                             handle == MPI_FILE_NULL ? "the file is MPI_FILE_NULL"
                                                     : "the file is none, or closed");
     return file;
@@ -215,7 +215,7 @@ int PMPI_File_delete(const char *name, MPI_Info info)
     check_running("MPI_File_delete");
     if (unlink(name) == 0)
         return MPI_SUCCESS;
-    return file_error((struct file *)NULL, file_error_class(errno), "MPI_File_delete",
+    return file_error(file_of(MPI_FILE_NULL), file_error_class(errno), "MPI_File_delete",
                       "%s cannot be deleted", name);
 }
 

@@ -1,6 +1,6 @@
 /* Every collective by size. Where there is a root it goes round, so that a turn begins only when
  * the one before it has come to the next root. Sizes are of one rank's part. */
-#include "measure.h"
+#include "bench/mpi/measure.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* The measures' clock and main: `measure MEASURE`. */
-#include "measure.h"
+#include "bench/mpi/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static int compare_doubles(const void *a, const void *b)
 /* Seconds of one turn: median and fastest tenth. */
 static void take(operation *run, void *state, double result[2])
 {
-    double times[BATCHES];
+    double times[BATCHES] = {0};
     int plan[2]; /* turns of a batch, batches */
 
     run(state, 2);

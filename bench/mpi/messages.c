@@ -1,6 +1,6 @@
 /* Point to point: latency, bandwidth in one direction and in both, small messages of several pairs.
  */
-#include "measure.h"
+#include "bench/mpi/measure.h"
 
 #define WINDOW 64
 #define LONGEST ((size_t)16 << 20)

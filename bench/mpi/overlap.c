@@ -1,6 +1,6 @@
 /* How much of a communication's time a computation beside it hides, in percent: 100 when both
  * together take as long as the computation alone, which is made as long as the communication. */
-#include "measure.h"
+#include "bench/mpi/measure.h"
 
 #include <stdint.h>
 

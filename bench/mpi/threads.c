@@ -1,6 +1,6 @@
 /* Latency under MPI_THREAD_MULTIPLE: with one thread of each rank, and with two that each have a
  * partner of their own in the other rank. */
-#include "measure.h"
+#include "bench/mpi/measure.h"
 
 #include <pthread.h>
 #include <stdio.h>

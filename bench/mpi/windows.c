@@ -1,7 +1,7 @@
 /* One-sided: put, get, accumulate and the fetching operations into memory that MPI_Win_allocate
  * gave, each flushed for latency, 64 at a time for bandwidth. Rank 1 waits in a barrier meanwhile.
  */
-#include "measure.h"
+#include "bench/mpi/measure.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -73,7 +73,7 @@ MPI_WARN_mpich := -w
 $(BUILD)/bench/mpi-programs/measure-%: $(BENCH_MPI_C) bench/mpi/measure.h $(LIBMPI) $(MPI_WRAPPERS) $(MPI_HEADERS) | mpi-tools
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	$(Q)$(MPI_CC_$*) -O2 -g $(MPI_WARN_$*) $(BENCH_MPI_WINDOWS) -o $@ $(BENCH_MPI_C) -pthread
+	$(Q)$(MPI_CC_$*) -O2 -g $(MPI_WARN_$*) $(BENCH_MPI_WINDOWS) -I. -o $@ $(BENCH_MPI_C) -pthread
 
 bench-mpi: $(ATOLL) $(BUILD)/bench/mpi $(addprefix $(BUILD)/bench/mpi-programs/measure-,atoll openmpi mpich)
 	@$(BUILD)/bench/mpi $(BUILD)/atoll $(BUILD)/bench/mpi-programs $(BENCH_ROUNDS) $(BENCH_MPI)
