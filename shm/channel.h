@@ -19,6 +19,18 @@ struct shm_channel {
 };
 _Static_assert(sizeof(struct shm_channel) == 4 * SHM_LINE, "layout of a channel's end");
 
+/* Cells of the ring of `generation` that the other end, the reader's, has read in all, as it tells
+ * its own kernel: credits are returned by the quarter, so that a reader which stops has read up to
+ * a quarter of the ring that its credit does not tell of. 0: it is not bound to that ring (yet, or
+ * any more). Untrusted. */
+static inline uint64_t shm_channel_read(const struct shm_channel *reader, uint64_t generation)
+{
+    uint64_t read = atomic_load_explicit(&reader->position, memory_order_acquire);
+    bool bound =
+        atomic_load_explicit(&reader->port.credit_generation, memory_order_relaxed) == generation;
+    return bound ? read : 0;
+}
+
 /* Kinds of ring messages on a channel. */
 enum shm_message_kind {
     SHM_MESSAGE_DATA = 0, /* the message itself */

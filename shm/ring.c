@@ -91,13 +91,15 @@ static int writer_refresh(struct shm_ring_writer *writer)
                        writer->generation)
         return 0; /* the reader has not come to this ring yet: nothing of it has been read */
     uint64_t credit = atomic_load_explicit(&reader->credit, memory_order_acquire);
-    if (UNLIKELY(credit - writer->credit > writer->head - writer->credit)) {
+    if (UNLIKELY(credit - writer->returned > writer->head - writer->returned)) {
         /* A reader that has just restarted counts from 0, in another generation. */
         bool same = atomic_load_explicit(&reader->credit_generation, memory_order_relaxed) ==
                     writer->generation;
         return same ? -EPROTO : 0;
     }
-    writer->credit = credit;
+    writer->returned = credit;
+    if (LIKELY(credit > writer->credit))
+        writer->credit = credit;
     return 0;
 }
 
@@ -290,6 +292,15 @@ int shm_ring_reserve(struct shm_ring_writer *writer, void **payload)
 void shm_ring_commit(struct shm_ring_writer *writer, uint16_t kind, size_t length)
 {
     writer_publish(writer, &writer->cells[writer->head & writer->mask], kind, length, 1);
+}
+
+int shm_ring_advance(struct shm_ring_writer *writer, uint64_t read)
+{
+    if (read > writer->head)
+        return -EPROTO;
+    if (read > writer->credit)
+        writer->credit = read;
+    return 0;
 }
 
 int shm_ring_refresh(struct shm_ring_writer *writer)

@@ -45,8 +45,9 @@ struct shm_piece {
 struct shm_ring_writer {
     struct shm_cell *cells;
     uint64_t mask;
-    uint64_t head;   /* cells written so far */
-    uint64_t credit; /* the reader's credit as last seen, checked */
+    uint64_t head;     /* cells written so far */
+    uint64_t credit;   /* cells read, as far as known and checked */
+    uint64_t returned; /* the reader's credit as last seen, which may be less: shm_ring_advance */
     uint64_t generation;
     bool waiting;          /* port->sender_waiting is odd */
     uint32_t rung;         /* the reader's arming that has been answered with a doorbell, */
@@ -173,6 +174,11 @@ bool shm_ring_return(struct shm_ring_reader *reader);
 /* As shm_port_arm and shm_port_disarm, for a sender that sleeps until credits come. */
 void shm_port_arm_sender(struct shm_port *port, uint32_t core);
 void shm_port_disarm_sender(struct shm_port *port);
+
+/* The reader says elsewhere that it has read `read` cells in all, which may be more than it has
+ * returned credits for: from now on they count as credit. 0, or -EPROTO: that many were never sent.
+ */
+int shm_ring_advance(struct shm_ring_writer *writer, uint64_t read);
 
 /* Looks for the reader's credits: 0 with writer->credit up to date, -EPROTO or -EPIPE. */
 int shm_ring_refresh(struct shm_ring_writer *writer);

@@ -244,7 +244,8 @@ static inline void received(struct atoll_channel *channel, size_t length, bool b
     channel->statistics.messages++;
     channel->statistics.bytes += length;
     channel->statistics.bulk += bulk;
-    atomic_store_explicit(&channel->own->position, channel->reader.tail, memory_order_relaxed);
+    /* Release: the sender may write anew to cells that have been read. */
+    atomic_store_explicit(&channel->own->position, channel->reader.tail, memory_order_release);
 }
 
 /* With the lock: the statistics are under it. */

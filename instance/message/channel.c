@@ -334,7 +334,8 @@ enum message_readiness channel_ready(const struct message_end *end)
             end->ring_generation)
             return READY_BROKEN;
         uint64_t credit = atomic_load_explicit(&other->port.credit, memory_order_acquire);
-        if ((int64_t)(credit - position) >= 0)
+        if ((int64_t)(credit - position) >= 0 ||
+            shm_channel_read(other, end->ring_generation) >= position)
             return READY;
     }
     return atomic_load_explicit(&other->closed, memory_order_acquire) ? READY_BROKEN : NOT_READY;

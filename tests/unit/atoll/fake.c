@@ -111,6 +111,7 @@ static bool end_ready(const struct fake_end_record *end)
         return true;
     if (end->sends)
         return (int64_t)(atomic_load(&end->other->port.credit) - position) >= 0 ||
+               shm_channel_read(end->other, end->call.ring_generation) >= position ||
                atomic_load(&end->other->port.refused) == end->call.ring_generation;
     const struct shm_cell *cells =
         (const struct shm_cell *)(fake_section(FAKE_SENDER) + end->call.cells_offset);

@@ -273,3 +273,32 @@ Test(threads, each_message_goes_to_one_of_them, .timeout = 100)
     fake_close(&run.pair);
     fake_end();
 }
+
+/* Whatever the reader has read is room for the sender, also when it reads no more: not one cell
+ * less (credits alone come by the quarter of a ring). */
+Test(stream, all_room_is_usable, .timeout = 120)
+{
+    uint64_t state = 5, sent = 0, received = 0;
+    fake_start(1 << 20);
+    struct pair pair = fake_open(64);
+    for (int i = 0; i < 20000; i++) {
+        uint64_t most = random_below(&state, 66);
+        int64_t timeout = (int64_t)random_below(&state, 2); /* 1 ns: says that it sleeps */
+        int result = 0;
+        for (uint64_t j = 0; j < most && result == 0; j++) {
+            result = atoll_send(pair.sender, &sent, sizeof(sent), timeout);
+            sent += result == 0;
+        }
+        if (result != 0) {
+            cr_assert_eq(result, timeout == 0 ? -EAGAIN : -ETIMEDOUT);
+            cr_assert_eq(sent - received, 64, "%llu of 64", (unsigned long long)(sent - received));
+        }
+        uint64_t number, wanted = random_below(&state, 66);
+        for (uint64_t j = 0; j < wanted && received < sent; j++, received++) {
+            cr_assert_eq(atoll_receive(pair.reader, &number, sizeof(number), 0), sizeof(number));
+            cr_assert_eq(number, received);
+        }
+    }
+    fake_close(&pair);
+    fake_end();
+}
