@@ -251,7 +251,7 @@ static void shaped_send(struct shaped *shaped, int to, int tag, int mode)
 
 /* A round's plan is the same at all ranks; each does its part of it. Buffers lie by turns where the
  * others can read them and where they cannot. */
-static void traffic_round(uint64_t *seed, int rank, int size, uint8_t *area)
+static void traffic_round(uint64_t *seed, int first_tag, int rank, int size, uint8_t *area)
 {
     struct shaped out[MESSAGES], in[MESSAGES];
     int from[MESSAGES], to[MESSAGES], mode[MESSAGES];
@@ -269,13 +269,14 @@ static void traffic_round(uint64_t *seed, int rank, int size, uint8_t *area)
             shaped_make(&in[i], own[i], shared ? at : NULL);
             at += shared ? (in[i].room + 63) & ~INT64_C(63) : 0;
             MPI_Irecv(in[i].memory - in[i].low, in[i].count, in[i].type,
-                      mode[i] & 1 ? from[i] : MPI_ANY_SOURCE, i, MPI_COMM_WORLD, &in[i].request);
+                      mode[i] & 1 ? from[i] : MPI_ANY_SOURCE, first_tag + i, MPI_COMM_WORLD,
+                      &in[i].request);
         }
         if (rank == from[i]) {
             shaped_make(&out[i], own[i], shared ? at : NULL);
             at += shared ? (out[i].room + 63) & ~INT64_C(63) : 0;
             shaped_fill(&out[i], own[i]);
-            shaped_send(&out[i], to[i], i, mode[i] & 3);
+            shaped_send(&out[i], to[i], first_tag + i, mode[i] & 3);
         }
     }
     for (int i = 0; i < MESSAGES; i++) {
@@ -300,7 +301,7 @@ static void traffic(int rank, int size)
     uint64_t seed = 77 + (uint64_t)size;
     uint8_t *plain = fake_memory(AREA), *shuffled = fake_memory(AREA);
     for (int round = 0; round < 8; round++)
-        traffic_round(&seed, rank, size, round % 2 ? plain : shuffled);
+        traffic_round(&seed, round * MESSAGES, rank, size, round % 2 ? plain : shuffled);
 }
 
 Test(messages, of_random_types_between_2, .timeout = 60)
