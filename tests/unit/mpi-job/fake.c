@@ -4,7 +4,6 @@
 #include "abi/atoll/library.h"
 #include "tests/unit/shm/support.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>

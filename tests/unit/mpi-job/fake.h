@@ -9,6 +9,7 @@
 #ifndef TESTS_MPI_JOB_FAKE_H
 #define TESTS_MPI_JOB_FAKE_H
 
+#include <criterion/criterion.h>
 #include <mpi.h>
 #include <stdbool.h>
 #include <stdint.h>
