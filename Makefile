@@ -134,6 +134,7 @@ $(BUILD)/flags/%: FORCE
 include tests/make/library.mk
 include tests/make/mpi.mk
 include tests/make/apps.mk
+include tests/make/mpi-apps.mk
 include tests/make/runtimes.mk
 include tests/make/unit.mk
 include tests/make/check.mk

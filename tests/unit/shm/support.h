@@ -68,8 +68,9 @@ static inline struct shm_section *lagoon_start(const struct test_lagoon *lagoon,
                               lagoon->log, generation);
 }
 
-/* A lagoon of which only the header is made yet. */
-static inline void lagoon_make(struct test_lagoon *lagoon, uint32_t peers, uint64_t heap)
+/* How large a lagoon is; then of which only the header is made yet, in zeroed memory of that size.
+ */
+static inline void lagoon_plan(struct test_lagoon *lagoon, uint32_t peers, uint64_t heap)
 {
     lagoon->peers = peers;
     lagoon->cores = 2;
@@ -78,18 +79,28 @@ static inline void lagoon_make(struct test_lagoon *lagoon, uint32_t peers, uint6
     lagoon->section_size =
         shm_section_size(peers, lagoon->cores, lagoon->log, heap) + SHM_PAGE; /* front */
     lagoon->size = peers * lagoon->section_size;
-    lagoon->base = aligned_alloc(SHM_PAGE, lagoon->size);
-    memset(lagoon->base, 0, lagoon->size);
+}
+static inline void lagoon_lay_out(struct test_lagoon *lagoon, void *memory)
+{
+    lagoon->base = memory;
     struct shm_header *header = (struct shm_header *)lagoon->base;
     struct shm_extent *extents = (struct shm_extent *)(header + 1);
     header->magic = SHM_LAGOON_MAGIC;
     header->version = SHM_LAYOUT_VERSION;
-    header->peers = peers;
+    header->peers = lagoon->peers;
     header->size = lagoon->size;
     header->sections_offset = sizeof *header;
     header->section0_offset = (lagoon->front + SHM_LINE - 1) & ~(uint64_t)(SHM_LINE - 1);
-    for (uint32_t i = 0; i < peers; i++)
+    for (uint32_t i = 0; i < lagoon->peers; i++)
         extents[i] = (struct shm_extent){i * lagoon->section_size, lagoon->section_size};
+}
+
+static inline void lagoon_make(struct test_lagoon *lagoon, uint32_t peers, uint64_t heap)
+{
+    lagoon_plan(lagoon, peers, heap);
+    void *memory = aligned_alloc(SHM_PAGE, lagoon->size);
+    memset(memory, 0, lagoon->size);
+    lagoon_lay_out(lagoon, memory);
 }
 
 /* --- Doorbells
