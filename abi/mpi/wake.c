@@ -94,15 +94,22 @@ void transport_sleep(int64_t nanoseconds)
     }
 }
 
+static bool is_finalized(const struct peer *peer)
+{
+    return atomic_load_explicit(&peer->block->finalized, memory_order_acquire) != 0;
+}
+
 int transport_check(void)
 {
     for (uint32_t i = 0; i < transport.size && transport.failed < 0; i++) {
         struct peer *peer = &transport.peers[i];
         struct atoll_peer state;
-        if (peer->self || atomic_load_explicit(&peer->block->finalized, memory_order_acquire) != 0)
+        if (peer->self || is_finalized(peer))
             continue;
         if (atoll_peer(peer->number, &state) == 0 && state.generation == peer->generation &&
             state.state <= ATOLL_STATE_RUNNING)
+            continue;
+        if (is_finalized(peer)) /* it was just about to end */
             continue;
         /* What it has left in its ring is still to be read; its last word may be there. */
         if (peer->in != NULL) {
