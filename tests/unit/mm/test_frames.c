@@ -216,8 +216,8 @@ Test(frames, freed_twice_is_noticed, .signal = SIGABRT)
 /* --- Pages that hold zeros already
  * ---------------------------------------------------------------- */
 
-#define FRESH 0x5a /* not zero: shows whether frame_zero has touched a page that was never in use  \
-                    */
+/* Not zero: shows whether frame_zero has touched a page that was never in use. */
+#define FRESH 0x5a
 
 /* A partition whose memory is said to be zeros, and in truth is FRESH, but for what frames_init has
  * written: so a page that is taken for fresh can be told from one that was cleared. */
