@@ -15,6 +15,10 @@
 /* Pages that are cleared together for one fault, where memory is plenty: on most first touches the
  * neighbours follow, and a fault costs more than clearing a page. */
 #define AROUND_ORDER PLATFORM_AROUND_ORDER
+/* And for an area that is being touched upwards, page behind page: at most that many, and at most
+ * an eighth of what it has been touched for so far. */
+#define RUN_ORDER (PLATFORM_AROUND_ORDER + 2)
+#define RUN_SHARE 8
 /* File pages that are mapped in place around a fault: nothing is copied. */
 #define IN_PLACE_WINDOW (UINT64_C(256) << 10)
 
@@ -101,7 +105,13 @@ static unsigned zero_order(const struct area *area, uint64_t page, unsigned orde
     *start = page & ~(LARGE_PAGE_SIZE - 1);
     if (order_limit >= LARGE_PAGE_ORDER && is_large_wanted(area, page))
         return LARGE_PAGE_ORDER;
-    unsigned order = order_limit < AROUND_ORDER ? order_limit : AROUND_ORDER;
+    unsigned order = AROUND_ORDER;
+    if (page == area->touched_high)
+        while (order < RUN_ORDER &&
+               PAGE_SIZE << (order + 1) <= (page - area->touched_low) / RUN_SHARE)
+            order++;
+    if (order > order_limit)
+        order = order_limit;
     if (frame_bytes_free() < frame_bytes_total() / 4)
         order = 0;
     for (; order; order--) {
@@ -202,6 +212,7 @@ static int fill(const struct plan *plan, uint64_t physical)
     if (plan->file)
         return plan->file->read_page(plan->file, plan->offset, bytes);
     if (!plan->from) {
+        platform_memory_begin(physical, PAGE_SIZE << plan->order);
         frame_zero(physical, plan->order);
         return 0;
     }

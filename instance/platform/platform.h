@@ -48,6 +48,11 @@ int platform_protect(uintptr_t virtual, uint64_t length, unsigned protection);
 /* The physical address mapped at `virtual`, or UINT64_MAX. *protection may be NULL. */
 uint64_t platform_lookup(uintptr_t virtual, unsigned *protection);
 
+/* The program is going to use this block of frames, perhaps for the first time: the platform may
+ * get the memory behind it ready in one go. A hint. May take some 100 us; may not be called with a
+ * lock held. */
+void platform_memory_begin(uint64_t physical, uint64_t length);
+
 /* Makes memory of another member of the job readable at `virtual`, in the window that the platform
  * keeps for it; never writable. 0 or -ENOMEM; once it has succeeded, for good. May not sleep. */
 int platform_peer_map(uintptr_t virtual, uint64_t physical, uint64_t length);

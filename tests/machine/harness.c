@@ -236,6 +236,7 @@ struct outcome child_finish(struct child *child, double seconds)
     outcome->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     outcome->cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+    outcome->faults = usage.ru_minflt;
     if (child->out >= 0)
         close(child->out);
     if (child->err >= 0)

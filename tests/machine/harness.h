@@ -46,6 +46,7 @@ struct outcome {
     bool timed_out;     /* the test's own limit ended it: always a failure */
     double seconds;     /* from start to end */
     double cpu_seconds; /* its own and its children's, user and system */
+    long faults;        /* of the host's memory, small ones, likewise */
 };
 
 /* A running child. */

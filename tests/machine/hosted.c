@@ -3,9 +3,11 @@
 #include "tests/machine/harness.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define STATUS_SIGSYS 159 /* killed by the sandbox */
@@ -31,8 +33,9 @@ Test(hosted, host_calls_by_number_are_the_instances_own, .timeout = 300)
 
 Test(hosted, calls_from_the_kernels_text_are_filtered, .timeout = 300)
 {
-    static const char *const ways[] = {"open", "anonymous", "private", "fork",
-                                       "kill", "upgrade",   "remap",   "write"};
+    static const char *const ways[] = {
+        "open",  "anonymous", "private", "fork",          "kill",           "upgrade",
+        "remap", "write",     "discard", "collapse-much", "collapse-peers", "collapse-lagoon"};
 
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         struct outcome outcome = run_escape(ways[i], STATUS_SIGSYS);
@@ -235,6 +238,53 @@ Test(hosted, gdb_line, .timeout = 300)
     cr_expect_not(outcome.timed_out);
     cr_expect_not(has_text(outcome.out, "Hello"), "it did not wait");
     check_nothing_left("--gdb");
+}
+
+/* --- Memory ----------------------------------------------------------------------------------- */
+
+#define LARGE (2UL << 20)
+#define COLLAPSE 25 /* MADV_COLLAPSE, Linux 6.1 */
+
+/* Does this host put large pages behind a memory file when it is asked? */
+static bool host_has_large_pages(void)
+{
+    int file = memfd_create("atoll-test", MFD_CLOEXEC);
+
+    cr_assert(file >= 0 && ftruncate(file, LARGE) == 0);
+    char *room = mmap(NULL, 2 * LARGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq((void *)room, MAP_FAILED);
+    char *place = room + (LARGE - (uintptr_t)room % LARGE);
+    cr_assert_neq(mmap(place, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0),
+                  MAP_FAILED);
+    *place = 1;
+    bool has = madvise(place, LARGE, COLLAPSE) == 0;
+    munmap(room, 2 * LARGE);
+    close(file);
+    return has;
+}
+
+static struct outcome run_touch(const char *mebibytes, const char *how)
+{
+    struct command command = atoll_run("hosted");
+
+    command_add(&command, "-m", "256M", program_path("touch"), mebibytes, how, NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    expect_text(outcome.out, "touched", &outcome);
+    return outcome;
+}
+
+/* 96 MiB are 24,576 pages, and were as many faults of the host's if each came by itself: in pages
+ * of 2 MiB of the instance, and in small ones, for which nothing has to be fetched from the host.
+ */
+Test(hosted, fresh_memory_lies_in_large_pages, .timeout = 300)
+{
+    if (!host_has_large_pages())
+        cr_skip_test("this host gives no large pages for memory files");
+    long base = run_touch("1", "small").faults;
+    long large = run_touch("97", NULL).faults - base;
+    long small = run_touch("97", "small").faults - base;
+    cr_expect_lt(large, 2000, "%ld faults of the host", large);
+    cr_expect_lt(small, 6000, "%ld faults of the host", small);
 }
 
 /* --- Hosts ------------------------------------------------------------------------------------ */

@@ -4,7 +4,12 @@
 #define INSTANCE_PLATFORM_HOSTED_CALL_H
 
 #include <asm/unistd_64.h>
+#include <linux/mman.h>
 #include <stdint.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1: the host's headers may be older */
+#endif
 
 static inline int64_t host_call6(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
                                  uint64_t e, uint64_t f)

@@ -4,7 +4,9 @@
 #include "instance/platform/hosted/hosted.h"
 
 #include "instance/log.h"
+#include "instance/mm/frames.h"
 #include "instance/platform/hosted/call.h"
+#include "instance/platform/hosted/large.h"
 #include "instance/platform/platform.h"
 
 #include <asm/errno.h>
@@ -61,4 +63,11 @@ int paging_host_protect(uintptr_t virtual, uint64_t length, unsigned protection)
 {
     int64_t result = host_call3(__NR_mprotect, virtual, length, host_protection(protection));
     return result < 0 ? refused("protect", virtual, length, result) : 0;
+}
+
+int64_t hosted_large_page(uint64_t offset)
+{
+    uintptr_t address = platform_direct_base + offset;
+    (void)*(volatile uint8_t *)address; /* the host refuses a piece in which there is nothing */
+    return host_call3(__NR_madvise, address, LARGE_PAGE_SIZE, MADV_COLLAPSE);
 }

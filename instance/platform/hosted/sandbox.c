@@ -9,6 +9,7 @@
 
 #include "instance/kernel.h"
 #include "instance/log.h"
+#include "instance/mm/frames.h"
 #include "instance/platform/hosted/call.h"
 #include "instance/platform/platform.h"
 
@@ -107,6 +108,20 @@ static int64_t install_filter(void)
         NOT_BELOW(TOP_HIGH(HOSTED_KERNEL_BASE), 3, 0),
         HIGH(1),
         NOT_BELOW(TOP_HIGH(HOSTED_KERNEL_BASE), 1, 0),
+        ALLOW,
+        KILL,
+
+        /* Large pages for the direct map. */
+        CALL(__NR_madvise, 11),
+        HIGH(0),
+        NOT_BELOW(TOP_HIGH(HOSTED_DIRECT_BASE), 0, 8),
+        NOT_BELOW(TOP_HIGH(HOSTED_PEERS_BASE), 7, 0),
+        HIGH(1),
+        EQUAL(0, 0, 5),
+        LOW(1),
+        EQUAL(LARGE_PAGE_SIZE, 0, 3),
+        LOW(2),
+        EQUAL(MADV_COLLAPSE, 0, 1),
         ALLOW,
         KILL,
 

@@ -10,6 +10,7 @@
 #include "instance/kernel.h"
 #include "instance/log.h"
 #include "instance/platform/hosted/call.h"
+#include "instance/platform/hosted/large.h"
 #include "instance/platform/platform.h"
 #include "instance/string.h"
 #include "shm/lagoon.h"
@@ -127,6 +128,7 @@ static void map_all(void)
     map_file(HOSTED_FD_PARTITION, HOSTED_DIRECT_BASE, partition, 0, true,
              "cannot map the partition: an address space limit (ulimit -v), or vm.overcommit");
     host_call3(__NR_madvise, HOSTED_DIRECT_BASE, partition, MADV_HUGEPAGE); /* a wish */
+    large_init(partition);
     const struct handover *handover = (const struct handover *)HOSTED_DIRECT_BASE;
     const char *fault =
         handover_check(handover, partition < RECORD_MAX ? partition : RECORD_MAX, 0);

@@ -51,6 +51,11 @@ int platform_peer_map(uintptr_t virtual, uint64_t physical, uint64_t length)
     return platform_map(virtual, physical, length, PLATFORM_READ);
 }
 
+void platform_memory_begin(uint64_t physical, uint64_t length)
+{
+    (void)physical, (void)length; /* it is there */
+}
+
 bool platform_random(void *buffer, size_t length)
 {
     return cpu_random(buffer, length);

@@ -11,11 +11,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Where hosted instances have their kernel, direct map, lagoon and doorbells (abi/hosted.h). */
+/* Where hosted instances have their kernel, direct map, peers, lagoon and doorbells (abi/hosted.h).
+ */
 #define KERNEL UINT64_C(0x700000000000)
 #define DIRECT UINT64_C(0x720000000000)
+#define PEERS UINT64_C(0x760000000000)
 #define LAGOON UINT64_C(0x7a0000000000)
 #define DOORBELLS UINT64_C(0x7b0000000000)
+
+#define LARGE (2L << 20)
+#define COLLAPSE 25 /* MADV_COLLAPSE, Linux 6.1 */
 
 static long raw(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -126,6 +131,14 @@ static int try_call(const char *what, char **arguments)
         result = through_kernel(SYS_mremap, (long)LAGOON, 4096, 1 << 24, 1, 0, 0);
     else if (!strcmp(what, "write"))
         result = through_kernel(SYS_write, 3, (long)text, 4, 0, 0, 0);
+    else if (!strcmp(what, "discard")) /* of the direct map only large pages may be asked for */
+        result = through_kernel(SYS_madvise, (long)DIRECT, LARGE, MADV_DONTNEED, 0, 0, 0);
+    else if (!strcmp(what, "collapse-much"))
+        result = through_kernel(SYS_madvise, (long)DIRECT, 2 * LARGE, COLLAPSE, 0, 0, 0);
+    else if (!strcmp(what, "collapse-peers")) /* and not of others' memory */
+        result = through_kernel(SYS_madvise, (long)PEERS, LARGE, COLLAPSE, 0, 0, 0);
+    else if (!strcmp(what, "collapse-lagoon"))
+        result = through_kernel(SYS_madvise, (long)LAGOON, LARGE, COLLAPSE, 0, 0, 0);
     else if (!strcmp(what, "legacy")) {
         __asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory");
     } else {

@@ -60,6 +60,12 @@ void platform_relax(void)
     sched_yield();
 }
 
+void platform_memory_begin(uint64_t physical, uint64_t length)
+{
+    cr_assert(physical >= PARTITION_PHYSICAL && length % PAGE_SIZE == 0 &&
+              physical + length <= PARTITION_PHYSICAL + memory_size);
+}
+
 void user_init(void)
 {
 }

@@ -1,6 +1,7 @@
 /* The page-frame allocator against a model that knows the owner of every page. */
 #include "partition.h"
 
+#include "instance/list.h"
 #include "shm/lagoon.h"
 
 #include <pthread.h>
@@ -210,6 +211,132 @@ Test(frames, freed_twice_is_noticed, .signal = SIGABRT)
     uint64_t block = frame_alloc(3, FRAME_KERNEL);
     frame_free(block, 3, FRAME_KERNEL);
     frame_free(block, 0, FRAME_KERNEL);
+}
+
+/* --- Pages that hold zeros already
+ * ---------------------------------------------------------------- */
+
+/* Not zero: shows whether frame_zero has touched a page that was never in use. */
+#define FRESH 0x5a
+
+/* A partition whose memory is said to be zeros, and in truth is FRESH, but for what frames_init has
+ * written: so a page that is taken for fresh can be told from one that was cleared. */
+static void fresh_partition(uint32_t core_number)
+{
+    memory_create(MODEL_BYTES, 0, core_number);
+    memset(direct(PARTITION_PHYSICAL), FRESH, MODEL_BYTES);
+    const struct frame_range range = {PARTITION_PHYSICAL, MODEL_BYTES};
+    cr_assert_eq(frames_init(&range, 1, PARTITION_PHYSICAL + MIB), 0);
+    frames_expect_zeros();
+}
+
+static bool holds(uint64_t physical, uint64_t length, uint8_t value, uint64_t skip)
+{
+    for (uint64_t i = skip; i < length; i++)
+        if (direct(physical)[i] != value)
+            return false;
+    return true;
+}
+
+/* The allocator's own words in a free block are taken out again. */
+static bool links_are_gone(uint64_t physical)
+{
+    return holds(physical, sizeof(struct list), 0, 0) ||
+           holds(physical, sizeof(struct list), FRESH, 0);
+}
+
+Test(frames, without_zeros_all_is_cleared)
+{
+    memory_create(MODEL_BYTES, 0, 1);
+    const struct frame_range range = {PARTITION_PHYSICAL, MODEL_BYTES};
+    cr_assert_eq(frames_init(&range, 1, PARTITION_PHYSICAL), 0);
+    uint64_t block = frame_alloc(LARGE_PAGE_ORDER, FRAME_PROGRAM);
+    memset(direct(block), FRESH, LARGE_PAGE_SIZE);
+    frame_zero(block, LARGE_PAGE_ORDER);
+    cr_assert(holds(block, LARGE_PAGE_SIZE, 0, 0));
+}
+
+Test(frames, fresh_pages_are_left_alone)
+{
+    fresh_partition(1);
+    uint64_t block = frame_alloc(4, FRAME_PROGRAM);
+    frame_zero(block, 4);
+    cr_assert(links_are_gone(block));
+    cr_assert(holds(block, PAGE_SIZE << 4, FRESH, sizeof(struct list)),
+              "pages that nobody has used were written to");
+}
+
+Test(frames, used_pages_are_cleared)
+{
+    fresh_partition(1);
+    static uint64_t pages[MODEL_PAGES];
+    size_t count = 0;
+    while ((pages[count] = frame_alloc(0, FRAME_PROGRAM)) != FRAME_NONE)
+        memset(direct(pages[count++]), 0x77, PAGE_SIZE);
+    while (count--)
+        frame_free(pages[count], 0, FRAME_PROGRAM);
+    frames_drain_caches();
+    for (unsigned order = 0; order <= LARGE_PAGE_ORDER; order++) {
+        uint64_t block = frame_alloc(order, FRAME_PROGRAM);
+        frame_zero(block, order);
+        cr_assert(holds(block, PAGE_SIZE << order, 0, 0), "order %u", order);
+    }
+}
+
+/* Of a block that was made from used and fresh ones, just the used ones are cleared. */
+Test(frames, mixed_blocks)
+{
+    fresh_partition(1);
+    uint64_t block = frame_alloc(6, FRAME_PROGRAM), pages = 1 << 6;
+    frame_free(block, 6, FRAME_PROGRAM); /* all worn from here on */
+    uint64_t other = frame_alloc(LARGE_PAGE_ORDER, FRAME_PROGRAM);
+    frame_zero(other, LARGE_PAGE_ORDER);
+    bool has_it = block >= other && block < other + LARGE_PAGE_SIZE;
+    for (uint64_t at = other; at < other + LARGE_PAGE_SIZE; at += PAGE_SIZE) {
+        bool worn = has_it && at - block < pages * PAGE_SIZE;
+        cr_assert(holds(at, PAGE_SIZE, worn ? 0 : FRESH, sizeof(struct list)), "at %lx",
+                  (unsigned long)at);
+        cr_assert(links_are_gone(at));
+    }
+}
+
+/* Freed in any pieces and by any way: whatever was in use comes back as zeros. */
+Test(frames, random_zeros)
+{
+    fresh_partition(3);
+    static struct block blocks[MODEL_PAGES];
+    static bool used[MODEL_PAGES];
+    size_t count = 0;
+    for (unsigned step = 0; step < SINGLE_STEPS(20000); step++) {
+        partition_enter_core((uint32_t)test_random_below(3));
+        if (count < 200 && test_random_below(2)) {
+            unsigned order = (unsigned)test_random_below(7);
+            uint64_t physical = frame_alloc(order, FRAME_PROGRAM);
+            if (physical == FRAME_NONE)
+                continue;
+            frame_zero(physical, order);
+            for (uint64_t i = 0; i < UINT64_C(1) << order; i++) {
+                uint64_t at = physical + i * PAGE_SIZE;
+                bool *page = &used[(at - PARTITION_PHYSICAL) / PAGE_SIZE];
+                cr_assert(holds(at, PAGE_SIZE, *page ? 0 : FRESH, sizeof(struct list)));
+                cr_assert(links_are_gone(at));
+                *page = true;
+            }
+            memset(direct(physical), 0x77, PAGE_SIZE << order);
+            blocks[count++] = (struct block){physical, order, FRAME_PROGRAM};
+        } else if (count) {
+            struct block *block = &blocks[test_random_below(count)];
+            uint64_t bytes = PAGE_SIZE << block->order;
+            uint64_t part = test_random_below(bytes / PAGE_SIZE + 1) * PAGE_SIZE;
+            if (!part || part == bytes) {
+                frame_free(block->physical, block->order, block->use);
+            } else {
+                frame_free_run(block->physical, part, block->use);
+                frame_free_run(block->physical + part, bytes - part, block->use);
+            }
+            *block = blocks[--count];
+        }
+    }
 }
 
 /* --- Several cores at once
