@@ -6,6 +6,7 @@
 #include "instance/arch/x86/arch.h"
 #include "instance/core.h"
 #include "instance/fs/console.h"
+#include "instance/fs/vfs.h"
 #include "instance/host.h"
 #include "instance/interrupts.h"
 #include "instance/kernel.h"
@@ -17,7 +18,7 @@
 #include "instance/string.h"
 #include "instance/syscall/syscall.h"
 
-#define FLUSH_LIMIT_NS UINT64_C(10000000000) /* for the proxy to take the last output */
+#define FLUSH_LIMIT_NS UINT64_C(10000000000) /* for the proxy to take the last output, or pages */
 #define STATUS_REFUSED 126
 #define STATUS_PANIC 134 /* 128 + SIGABRT */
 
@@ -36,6 +37,23 @@ static void end_begin(void)
     }
 }
 
+/* Shared mappings of the host's files reach their files while the instance still runs, for that
+ * takes waiting; for the one thread that ends it, the others wait here. */
+static void end_storage(void)
+{
+    static _Atomic bool begun;
+    if (!host_pages_pending() && !atomic_load(&begun))
+        return;
+    if (atomic_exchange(&begun, true)) {
+        for (;;) { /* bounded by the first one's limit, after which it stops this core */
+            thread_prepare_wait(false);
+            thread_wait(0);
+        }
+    }
+    signal_end_threads();
+    host_pages_write_back(platform_monotonic_ns() + FLUSH_LIMIT_NS);
+}
+
 static noreturn void end_finish(enum shm_state state, int status)
 {
     struct shm_section *section = instance.section;
@@ -50,6 +68,7 @@ static noreturn void end_finish(enum shm_state state, int status)
 
 noreturn void kernel_end(int status)
 {
+    end_storage();
     end_begin();
     platform_cores_stop();
     console_flush(platform_monotonic_ns() + FLUSH_LIMIT_NS);
@@ -87,6 +106,7 @@ static void crash_common(struct shm_crash *crash)
 noreturn void kernel_crash(int signal, const struct trap_frame *frame, uint64_t address,
                            const char *message)
 {
+    end_storage();
     end_begin();
     platform_cores_stop();
     interrupts_enable(); /* the proxy's answers, and pages of the program's stack, come by interrupt

@@ -25,7 +25,8 @@ static struct list host_requests;      /* sent, not answered */
 static unsigned host_output_requests;  /* of them, those with `output` */
 static struct wait_queue host_waiters; /* for credits, an answer, or free bulk memory */
 static uint64_t host_last_tag;
-static uint8_t *host_buffer; /* for the message being received; ipi_message_max() bytes */
+static uint64_t host_abandoned; /* requests that may still be answered */
+static uint8_t *host_buffer;    /* for the message being received; ipi_message_max() bytes */
 static _Atomic bool host_ordered_to_end;
 static bool host_reported; /* that the channel is broken; once */
 
@@ -74,14 +75,26 @@ void host_cancel(struct host_request *request)
     host_output_requests -= request->output;
 }
 
+void host_abandon(struct host_request *request)
+{
+    host_cancel(request);
+    host_abandoned++;
+}
+
 int host_wait(uint64_t *saved)
 {
     return wait_queue_wait(&host_waiters, &host_lock, saved, 0, true);
 }
 
-void host_wait_on(uint64_t *saved)
+int host_wait_in(struct wait_queue *queue, uint64_t *saved, uint64_t deadline)
 {
-    wait_queue_wait(&host_waiters, &host_lock, saved, 0, false);
+    return deadline != 0 ? wait_queue_wait(queue, &host_lock, saved, deadline, false)
+                         : wait_queue_wait_killable(queue, &host_lock, saved, 0);
+}
+
+int host_wait_on(uint64_t *saved, uint64_t deadline)
+{
+    return host_wait_in(&host_waiters, saved, deadline);
 }
 
 void host_wake(void)
@@ -142,7 +155,10 @@ static void host_take_answer(const uint8_t *message, size_t length)
         host_wake();
         return;
     }
-    log_error("host: an answer to request %lu, which nobody made", done.tag);
+    if (host_abandoned != 0)
+        host_abandoned--;
+    else
+        log_error("host: an answer to request %lu, which nobody made", done.tag);
 }
 
 /* Locked. Returns the bit of a signal to send once the lock is free, or 0. */

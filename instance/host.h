@@ -45,12 +45,17 @@ int host_send(uint16_t kind, const struct shm_piece *pieces, size_t count);
 void host_expect(struct host_request *request);
 /* Locked. Forgets it: its message could not be sent. */
 void host_cancel(struct host_request *request);
+/* Locked. Forgets it although it was sent: the answer, if one comes, is for nobody. */
+void host_abandon(struct host_request *request);
 
 /* Locked; gives the lock up meanwhile. Sleeps until credits or an answer have come, or a signal: 0
  * or -EINTR. */
 int host_wait(uint64_t *saved);
-/* The same for those whom no signal may break off. */
-void host_wait_on(uint64_t *saved);
+/* The same for those who wait as for a disk: only a signal that kills ends it with -EINTR or, with
+ * a `deadline` (monotonic ns; 0: none), nothing but that: -ETIMEDOUT. */
+int host_wait_on(uint64_t *saved, uint64_t deadline);
+/* Such a wait in a queue of the caller's own, which host_lock guards. */
+int host_wait_in(struct wait_queue *queue, uint64_t *saved, uint64_t deadline);
 /* Locked. An answer changed something that threads in host_wait may wait for. */
 void host_wake(void);
 

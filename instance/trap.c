@@ -79,6 +79,8 @@ static void page_fault(struct trap_frame *frame, uint64_t address)
     }
     if (result == 0)
         return;
+    if (program && result == -EINTR)
+        return; /* to the signal that kills it */
     if (program) {
         patch_leave_trampoline(frame);
         if (result == -ENOMEM)

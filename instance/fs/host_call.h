@@ -23,15 +23,19 @@ struct host_call {
     /* host_call.c's own. */
     struct host_request host;
     struct wait_queue done_queue;
-    bool done;
+    bool done, abandoned;
     int64_t result;
     uint64_t extent;
 };
 
-/* Carries it out. Returns the result (also -EIO: the channel is closed, -ENOMEM). Sleeps; no signal
- * breaks it off (the host's storage is waited for as on Linux) but that of a breakable one: then
+/* Carries it out. Returns the result (also -EIO: the channel is closed, -ENOMEM). Sleeps; only a
+ * signal that kills breaks it off (-EINTR; whether the request has been carried out is not known),
+ * for the host's storage is waited for as on Linux. A breakable one is broken off by any signal:
  * the proxy is asked to give up, and says what came of it. */
 int64_t host_call(struct host_call *call);
+/* The current thread ends the instance: from now on its calls end with -ETIMEDOUT at `deadline`
+ * (monotonic ns), and no signal breaks them off. */
+void host_call_limit(uint64_t deadline);
 /* Gives call->bulk back, if there is any. */
 void host_call_release(struct host_call *call);
 

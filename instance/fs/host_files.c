@@ -5,18 +5,16 @@
 
 #include "instance/fs/file_locks.h"
 #include "instance/fs/host_call.h"
-#include "instance/fs/mapped.h"
+#include "instance/fs/host_pages.h"
 #include "instance/mm/frames.h"
 #include "instance/mm/kmalloc.h"
-#include "instance/mm/space.h"
 #include "instance/string.h"
 #include "instance/syscall/restart.h"
 
 #include <errno.h>
 #include <linux/fcntl.h>
 
-#define HOST_PIECE (UINT64_C(128) << 10) /* bytes asked for or sent in one request */
-#define HOST_SMALL 2048                  /* answers of up to this many bytes come inline */
+#define HOST_SMALL 2048 /* answers of up to this many bytes come inline */
 #define HOST_ENTRIES 16384
 
 struct host_node {
@@ -25,7 +23,6 @@ struct host_node {
 };
 
 static const struct vfs_node_operations host_operations;
-static void host_changed(const struct vfs_node *node, uint64_t from, uint64_t to);
 
 static struct host_node *host_of(const struct vfs_node *node)
 {
@@ -126,6 +123,27 @@ static bool host_same(const struct vfs_node *one, const struct vfs_node *other)
     return strcmp(host_of(one)->path, host_of(other)->path) == 0;
 }
 
+static void host_close_handle(const struct vfs_node *node, uint64_t handle)
+{
+    struct host_call call = host_call_for(node, IO_FILE_CLOSE);
+    call.request.handle = handle;
+    host_call(&call);
+}
+
+/* The open file is this one on the host. 0, or -ENOMEM: closed again. */
+static int host_opened(struct file *file, const struct io_file_opened *opened)
+{
+    if ((opened->status.mode & FILE_TYPE_MASK) == FILE_TYPE_REGULAR) {
+        file->data = host_inode_get(opened->status.device, opened->status.inode, true);
+        if (file->data == NULL) {
+            host_close_handle(file->node, opened->handle);
+            return -ENOMEM;
+        }
+    }
+    file->handle = opened->handle;
+    return 0;
+}
+
 static int host_create_open(struct vfs_node *directory, const char *name, uint32_t mode,
                             struct file *file)
 {
@@ -144,8 +162,14 @@ static int host_create_open(struct vfs_node *directory, const char *name, uint32
     if (result == 0 && call.answered != sizeof(opened))
         result = -EIO;
     if (result == 0) {
-        file->handle = opened.handle;
         result = host_node_create(directory->mount, path, FILE_TYPE_REGULAR, &file->node);
+        if (result != 0)
+            host_close_handle(directory, opened.handle);
+    }
+    if (result == 0) {
+        result = host_opened(file, &opened);
+        if (result != 0)
+            vfs_put(file->node);
     }
     kfree(path);
     return (int)result;
@@ -161,9 +185,8 @@ static int host_create(struct vfs_node *directory, const char *name,
         int error = host_create_open(directory, name, creation->mode, &file);
         if (error != 0)
             return error;
-        struct host_call close = host_call_for(directory, IO_FILE_CLOSE);
-        close.request.handle = file.handle;
-        host_call(&close);
+        host_inode_put(file.data);
+        host_close_handle(directory, file.handle);
         *node = file.node;
         return 0;
     }
@@ -304,11 +327,22 @@ static int host_change(struct vfs_node *node, const struct vfs_change *change)
 
 static int host_truncate(struct vfs_node *node, uint64_t size)
 {
+    struct io_file_status status;
+    struct host_call find = host_call_for(node, IO_FILE_STATUS);
+    find.to = &status;
+    find.capacity = sizeof(status);
+    int error = (int)host_on_path(node, &find);
+    if (error == 0 && find.answered != sizeof(status))
+        error = -EIO;
+    if (error != 0)
+        return error;
+    struct host_inode *inode = host_inode_get(status.device, status.inode, false);
     struct host_call call = host_call_for(node, IO_FILE_TRUNCATE);
     call.request.offset = size;
-    int error = (int)host_on_path(node, &call);
-    if (error == 0)
-        host_changed(node, 0, UINT64_MAX);
+    host_pages_cut_begin(inode, size);
+    error = (int)host_on_path(node, &call);
+    host_pages_cut_end(inode, error == 0, size);
+    host_inode_put(inode);
     return error;
 }
 
@@ -352,27 +386,27 @@ static int host_open(struct file *file)
     if (result == 0 && call.answered != sizeof(opened))
         result = -EIO;
     if (result == 0)
-        file->handle = opened.handle;
+        result = host_opened(file, &opened);
     return (int)result;
 }
 
 static void host_close(struct file *file)
 {
-    struct host_call call = host_call_for(file->node, IO_FILE_CLOSE);
-    call.request.handle = file->handle;
+    host_pages_flush_quietly(file->data);
     if (file->handle != 0)
-        host_call(&call);
+        host_close_handle(file->node, file->handle);
+    host_inode_put(file->data);
 }
 
 /* Fetches up to `length` bytes (at most HOST_PIECE) into the program's memory, or the kernel's. */
-static int64_t host_read_piece(const struct vfs_node *node, uint64_t handle, struct file_cursor *to,
-                               uint64_t length, uint64_t offset)
+static int64_t host_read_piece(const struct file *file, struct file_cursor *to, uint64_t length,
+                               uint64_t offset)
 {
-    struct host_call call = host_call_for(node, IO_FILE_READ);
+    struct host_call call = host_call_for(file->node, IO_FILE_READ);
     uint8_t *small = kmalloc(HOST_SMALL);
     if (small == NULL)
         return -ENOMEM;
-    call.request.handle = handle;
+    call.request.handle = file->handle;
     call.request.offset = offset;
     call.request.size = (uint32_t)length;
     call.to = small;
@@ -390,66 +424,129 @@ static int64_t host_read_piece(const struct vfs_node *node, uint64_t handle, str
     return result;
 }
 
+int64_t host_read_bytes(const struct file *file, void *to, uint64_t length, uint64_t offset)
+{
+    struct file_vector vector = {(uint64_t)(uintptr_t)to, length};
+    struct file_cursor cursor = {.vectors = &vector, .count = 1, .kernel = true};
+    return host_read_piece(file, &cursor, length, offset);
+}
+
+/* As host_read_piece, of a file that has pages here, by way of `buffer`. */
+static int64_t host_read_mapped(const struct file *file, struct file_cursor *to, uint64_t length,
+                                uint64_t offset, uint8_t *buffer)
+{
+    int64_t result = host_pages_read(file, buffer, length, offset);
+    int error = result > 0 ? file_cursor_write(to, buffer, (uint64_t)result) : 0;
+    return error != 0 ? error : result;
+}
+
 static int64_t host_read(struct file *file, struct file_cursor *to, uint64_t length,
                          uint64_t offset)
 {
-    uint64_t done = 0;
+    uint64_t done = 0, limit = length < HOST_PIECE ? length : HOST_PIECE;
     int64_t result = 0;
+    uint8_t *buffer = NULL;
+    if (host_pages_overlay(file->data)) {
+        buffer = kmalloc(limit);
+        if (buffer == NULL)
+            return -ENOMEM;
+    }
     while (done < length) {
-        uint64_t piece = length - done < HOST_PIECE ? length - done : HOST_PIECE;
-        result = host_read_piece(file->node, file->handle, to, piece, offset + done);
+        uint64_t piece = length - done < limit ? length - done : limit;
+        result = buffer != NULL ? host_read_mapped(file, to, piece, offset + done, buffer)
+                                : host_read_piece(file, to, piece, offset + done);
         if (result <= 0)
             break;
         done += (uint64_t)result;
     }
+    kfree(buffer);
     return done != 0 ? (int64_t)done : result;
 }
 
-/* Shared mappings of host files are copies: those that show bytes which have just been changed
- * through this instance ask for them again. */
-static bool host_maps(const struct area_file *mapped, const void *context)
+/* Sends up to `length` bytes (at most HOST_PIECE); sets *offset to where they went. */
+static int64_t host_write_piece(const struct file *file, struct file_cursor *from, uint64_t length,
+                                uint64_t *offset, bool append)
 {
-    const struct vfs_node *node = mapped_node(mapped), *changed = context;
-    return node->operations == &host_operations && node->mount == changed->mount &&
-           host_same(node, changed);
+    struct io_file_written written = {.offset = *offset};
+    struct host_call call = host_call_for(file->node, IO_FILE_WRITE);
+    struct file_cursor before = *from;
+    call.request.handle = file->handle;
+    call.request.offset = *offset;
+    call.request.flags = append;
+    call.from = from;
+    call.length = length;
+    call.to = &written;
+    call.capacity = sizeof(written);
+    int64_t result = host_call(&call);
+    if (result > 0 && (uint64_t)result < call.request.length) { /* the rest is to be sent again */
+        *from = before;
+        file_cursor_skip(from, (uint64_t)result);
+    }
+    if (result > 0)
+        *offset = written.offset;
+    return result;
 }
 
-static void host_changed(const struct vfs_node *node, uint64_t from, uint64_t to)
+int64_t host_write_bytes(const struct file *file, const void *from, uint64_t length,
+                         uint64_t *offset, bool append)
 {
-    if (mapped_any_shared())
-        space_forget_pages(host_maps, node, from, to);
+    struct file_vector vector = {(uint64_t)(uintptr_t)from, length};
+    struct file_cursor cursor = {.vectors = &vector, .count = 1, .kernel = true};
+    return host_write_piece(file, &cursor, length, offset, append);
+}
+
+/* As host_write_piece, of a file that has pages here, by way of `buffer`. */
+static int64_t host_write_mapped(const struct file *file, struct file_cursor *from, uint64_t length,
+                                 uint64_t *offset, bool append, uint8_t *buffer)
+{
+    struct file_cursor before = *from;
+    int error = file_cursor_read(from, buffer, length);
+    if (error != 0)
+        return error;
+    int64_t result = host_pages_write(file, buffer, length, offset, append);
+    if (result > 0 && (uint64_t)result < length) {
+        *from = before;
+        file_cursor_skip(from, (uint64_t)result);
+    }
+    return result;
 }
 
 static int64_t host_write(struct file *file, struct file_cursor *from, uint64_t length,
                           uint64_t *offset, bool append)
 {
-    uint64_t done = 0;
+    uint64_t done = 0, limit = length < HOST_PIECE ? length : HOST_PIECE;
     int64_t result = 0;
+    uint8_t *buffer = NULL;
+    bool mapped = host_pages_write_begin(file->data);
+    if (mapped) {
+        buffer = kmalloc(limit);
+        if (buffer == NULL)
+            return -ENOMEM;
+    }
     while (done < length) {
-        struct io_file_written written = {.offset = *offset + done};
-        struct host_call call = host_call_for(file->node, IO_FILE_WRITE);
-        struct file_cursor before = *from;
-        call.request.handle = file->handle;
-        call.request.offset = *offset + done;
-        call.request.flags = append;
-        call.from = from;
-        call.length = length - done < HOST_PIECE ? length - done : HOST_PIECE;
-        call.to = &written;
-        call.capacity = sizeof(written);
-        result = host_call(&call);
+        uint64_t piece = length - done < limit ? length - done : limit, at = *offset + done;
+        result = mapped ? host_write_mapped(file, from, piece, &at, append, buffer)
+                        : host_write_piece(file, from, piece, &at, append);
         if (result <= 0)
             break;
-        if ((uint64_t)result < call.request.length) { /* the rest is to be sent again */
-            *from = before;
-            file_cursor_skip(from, (uint64_t)result);
-        }
         if (append && done == 0)
-            *offset = written.offset;
+            *offset = at;
         done += (uint64_t)result;
     }
-    if (done != 0)
-        host_changed(file->node, *offset, *offset + done);
+    if (!mapped)
+        host_pages_write_end(file->data);
+    kfree(buffer);
     return done != 0 ? (int64_t)done : result;
+}
+
+int host_file_size(const struct file *file, uint64_t *size)
+{
+    struct file_status status;
+    struct host_call call = host_call_for(file->node, IO_FILE_STATUS);
+    call.request.handle = file->handle;
+    int error = host_status_call(&call, &status);
+    *size = status.size;
+    return error;
 }
 
 static int host_file_truncate(struct file *file, uint64_t size)
@@ -457,9 +554,9 @@ static int host_file_truncate(struct file *file, uint64_t size)
     struct host_call call = host_call_for(file->node, IO_FILE_TRUNCATE);
     call.request.handle = file->handle;
     call.request.offset = size;
+    host_pages_cut_begin(file->data, size);
     int error = (int)host_call(&call);
-    if (error == 0)
-        host_changed(file->node, 0, UINT64_MAX);
+    host_pages_cut_end(file->data, error == 0, size);
     return error;
 }
 
@@ -468,7 +565,9 @@ static int host_sync(struct file *file, bool data_only)
     struct host_call call = host_call_for(file->node, IO_FILE_SYNC);
     call.request.handle = file->handle;
     call.request.flags = data_only;
-    return (int)host_call(&call);
+    int error = host_pages_flush(file->data);
+    int64_t result = host_call(&call);
+    return error != 0 ? error : (int)result;
 }
 
 static int host_allocate(struct file *file, unsigned mode, uint64_t offset, uint64_t length)
@@ -478,7 +577,10 @@ static int host_allocate(struct file *file, unsigned mode, uint64_t offset, uint
     call.request.flags = mode;
     call.request.offset = offset;
     call.request.value = length;
-    return (int)host_call(&call);
+    host_pages_cut_begin(file->data, offset);
+    int error = (int)host_call(&call);
+    host_pages_cut_end(file->data, error == 0, UINT64_MAX);
+    return error;
 }
 
 static struct host_call host_lock_call(struct file *file, const struct lock_range *range,
@@ -577,13 +679,14 @@ static int host_entries(struct file *file, uint64_t position, vfs_emit_t emit, v
     return result < 0 ? (int)result : 0;
 }
 
-static int host_read_page(struct vfs_node *node, uint64_t handle, uint64_t offset, void *to)
+static int host_read_page(struct file *file, uint64_t offset, void *to)
 {
-    struct file_vector vector = {(uint64_t)(uintptr_t)to, PAGE_SIZE};
-    struct file_cursor cursor = {.vectors = &vector, .count = 1, .kernel = true};
+    bool overlay = host_pages_overlay(file->data);
     uint64_t done = 0;
     while (done < PAGE_SIZE) {
-        int64_t result = host_read_piece(node, handle, &cursor, PAGE_SIZE - done, offset + done);
+        uint8_t *at = (uint8_t *)to + done;
+        int64_t result = overlay ? host_pages_read(file, at, PAGE_SIZE - done, offset + done)
+                                 : host_read_bytes(file, at, PAGE_SIZE - done, offset + done);
         if (result < 0)
             return (int)result;
         if (result == 0)
@@ -624,4 +727,7 @@ static const struct vfs_node_operations host_operations = {
     .lock = host_take_lock,
     .lock_get = host_get_lock,
     .read_page = host_read_page,
+    .share_page = host_pages_share,
+    .map = host_pages_map,
+    .tracks_writes = true,
 };

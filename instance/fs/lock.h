@@ -19,6 +19,8 @@ void file_lock_init(struct file_lock *lock);
 void file_lock_read(struct file_lock *lock);
 void file_unlock_read(struct file_lock *lock);
 void file_lock_write(struct file_lock *lock);
+/* Gives up at `deadline` (monotonic ns, 0: none). Returns whether the lock is held. */
+bool file_lock_write_until(struct file_lock *lock, uint64_t deadline);
 void file_unlock_write(struct file_lock *lock);
 
 #endif

@@ -10,10 +10,7 @@
  * for that), -ENODEV (a file that cannot be mapped so), -EPERM (sealed) or -ENOMEM. */
 int mapped_create(struct file *file, bool shared, bool write, struct area_file **made);
 
-/* The node that a mapping made so shows. */
-const struct vfs_node *mapped_node(const struct area_file *file);
-
-/* Is there any shared mapping of a file? */
-bool mapped_any_shared(void);
+/* The open file that a mapping made so shows. */
+const struct file *mapped_open_file(const struct area_file *file);
 
 #endif

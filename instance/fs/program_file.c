@@ -35,10 +35,9 @@ static int64_t program_read(struct file *file, struct file_cursor *to, uint64_t 
     return error != 0 ? error : (int64_t)length;
 }
 
-static int program_read_page(struct vfs_node *node, uint64_t handle, uint64_t offset, void *to)
+static int program_read_page(struct file *file, uint64_t offset, void *to)
 {
-    (void)node;
-    (void)handle;
+    (void)file;
     if (offset >= program_size)
         return -ENXIO;
     uint64_t length = program_size - offset < PAGE_SIZE ? program_size - offset : PAGE_SIZE;

@@ -627,7 +627,7 @@ static int64_t tmpfs_write(struct file *file, struct file_cursor *from, uint64_t
 
 static bool tmpfs_maps(const struct area_file *file, const void *node)
 {
-    return mapped_node(file) == node;
+    return mapped_open_file(file)->node == node;
 }
 
 /* Takes the pages from `from` on away from shared mappings. The data lock is held. */
@@ -769,10 +769,9 @@ static int64_t tmpfs_seek_data(struct file *file, uint64_t offset, bool hole)
     return result;
 }
 
-static int tmpfs_read_page(struct vfs_node *of, uint64_t handle, uint64_t offset, void *to)
+static int tmpfs_read_page(struct file *file, uint64_t offset, void *to)
 {
-    (void)handle;
-    struct tmpfs_node *node = tmpfs_of(of);
+    struct tmpfs_node *node = tmpfs_of(file->node);
     int error = 0;
     spin_lock(&node->pages_lock);
     uint64_t frame = tmpfs_pages_find(&node->pages, offset >> PAGE_SHIFT);
@@ -788,9 +787,11 @@ static int tmpfs_read_page(struct vfs_node *of, uint64_t handle, uint64_t offset
 
 /* What a fault of a shared mapping takes: the file's own page. No lock of the file's that is held
  * while the program's memory is touched. */
-static int tmpfs_share_page(struct vfs_node *of, uint64_t offset, bool make, uint64_t *physical)
+static int tmpfs_share_page(struct file *file, uint64_t offset, bool make, bool write,
+                            uint64_t *physical)
 {
-    struct tmpfs_node *node = tmpfs_of(of);
+    (void)write;
+    struct tmpfs_node *node = tmpfs_of(file->node);
     *physical = FRAME_NONE;
     if (make && offset < __atomic_load_n(&node->size, __ATOMIC_RELAXED) &&
         tmpfs_page_for_write(node, offset >> PAGE_SHIFT) == 0)
@@ -806,9 +807,9 @@ static int tmpfs_share_page(struct vfs_node *of, uint64_t offset, bool make, uin
     return error;
 }
 
-static int tmpfs_map(struct vfs_node *of, bool writable, int by)
+static int tmpfs_map(struct file *file, bool writable, int by)
 {
-    struct tmpfs_node *node = tmpfs_of(of);
+    struct tmpfs_node *node = tmpfs_of(file->node);
     int error = 0;
     spin_lock(&node->pages_lock);
     if (by > 0 && writable && (node->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) {

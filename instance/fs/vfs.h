@@ -116,12 +116,14 @@ struct vfs_node_operations {
     int (*lock_get)(struct file *file, struct lock_range *range);
     /* A page of the file for a mapping: copies 4096 bytes from `offset` (a multiple of them), zeros
      * behind the end. -ENXIO: wholly behind it (SIGBUS). NULL: cannot be mapped (ENODEV). */
-    int (*read_page)(struct vfs_node *node, uint64_t handle, uint64_t offset, void *to);
+    int (*read_page)(struct file *file, uint64_t offset, void *to);
     /* The page itself, as area_file's share_page. NULL: shared mappings are copies, to be read
      * alone. */
-    int (*share_page)(struct vfs_node *node, uint64_t offset, bool make, uint64_t *physical);
+    int (*share_page)(struct file *file, uint64_t offset, bool make, bool write,
+                      uint64_t *physical);
     /* A shared mapping begins (`by` 1) or ends (-1). 0, or -EPERM: sealed. With share_page. */
-    int (*map)(struct vfs_node *node, bool writable, int by);
+    int (*map)(struct file *file, bool writable, int by);
+    bool tracks_writes; /* as area_file's; with share_page */
 };
 
 /* --- vfs.c -------------------------------------------------------------------------------------
@@ -233,5 +235,12 @@ int program_file_open(struct file **file);
  * walked: the proxy is asked for them, which only a thread of the program may wait for. */
 void host_mounts_init(void);
 void host_mounts_find(void);
+
+/* host_pages.c: what shared mappings hold of the host's files is written back, all of it; sync's
+ * share, and with a `deadline` (monotonic ns; 0: none) that of the thread that ends the instance.
+ * May sleep. */
+void host_pages_write_back(uint64_t deadline);
+/* Might there be something to write back? */
+bool host_pages_pending(void);
 
 #endif

@@ -49,6 +49,12 @@ bool frame_is_own(uint64_t physical);
  * of files in memory have FRAME_MARK_FILE. */
 #define FRAME_MARK_MAX 0x3f
 #define FRAME_MARK_FILE 0x3f /* the program may map it, but it is the file's */
+#define FRAME_MARK_DIRTY                                                                           \
+    0x3e /* likewise, and the program has written it since it was written back */
+static inline bool frame_is_file(uint8_t mark)
+{
+    return mark == FRAME_MARK_FILE || mark == FRAME_MARK_DIRTY;
+}
 void frame_set_mark(uint64_t physical, uint8_t mark);
 uint8_t frame_mark(uint64_t physical); /* UINT8_MAX for a page that is free or not our own */
 

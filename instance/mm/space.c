@@ -72,7 +72,7 @@ void space_release(void *context, uint64_t physical, uint64_t length)
     /* Pages of files in memory stay with their file. They may lie beside the program's own. */
     uint64_t start = physical, end = physical + length;
     for (uint64_t page = start; space.file_pages != 0 && page < end; page += PAGE_SIZE) {
-        if (frame_mark(page) != FRAME_MARK_FILE)
+        if (!frame_is_file(frame_mark(page)))
             continue;
         release_own(context, start, page - start);
         start = page + PAGE_SIZE;

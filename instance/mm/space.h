@@ -23,9 +23,15 @@ struct area_file {
     /* Of a shared mapping: the frame of the page at `offset` itself, which stays the file's; or
      * NULL: pages are copies. With `make` it is made if it is a hole, which may sleep; without, it
      * is only looked for (FRAME_NONE in *physical: not there), with the address space's lock held.
-     * 0, or as read_page. */
-    int (*share_page)(struct area_file *file, uint64_t offset, bool make, uint64_t *physical);
+     * `write`: the program is about to write it. 0, or as read_page. */
+    int (*share_page)(struct area_file *file, uint64_t offset, bool make, bool write,
+                      uint64_t *physical);
+    /* What has been written through it reaches the file's storage: msync. NULL: nothing to do. */
+    int (*sync)(struct area_file *file);
     bool read_only; /* a shared mapping that mprotect must not make writable */
+    /* share_page is told of the first write to each page, and of the next one after
+     * space_forget_pages: pages that were only read are mapped to be read. */
+    bool tracks_writes;
 };
 
 /* What an area's pages are filled from when first touched. */
@@ -66,6 +72,9 @@ int64_t space_remap(uint64_t address, uint64_t old_length, uint64_t new_length, 
                     uint64_t new_address);
 int space_advise(uint64_t address, uint64_t length, int advice);
 int space_mincore(uint64_t address, uint64_t length, uint8_t *vector); /* vector: kernel memory */
+/* What has been written through the shared mappings in [address, +length) reaches its files. 0 or
+ * the first error of one. */
+int space_sync(uint64_t address, uint64_t length);
 /* Is every page of [address, +length) in some area? */
 bool space_is_mapped(uint64_t address, uint64_t length);
 /* mlock: makes the range present; nothing is ever taken from memory, so it stays. munlock is then
@@ -82,6 +91,8 @@ enum space_fault {
     SPACE_FAULT_EXECUTE = 4,
     SPACE_FAULT_OWN = 8, /* not the program's: the kernel wants to write a page that the program may
                             only read, so it has to be the program's own and not the file's */
+    SPACE_FAULT_FRAME = 16, /* with READ: others shall read it where it lies, so it has to be a
+                               frame of the partition; a shared file's own page is one */
 };
 
 /* Bytes that are neither in use nor promised to the program. */
@@ -89,7 +100,7 @@ uint64_t space_available(void);
 
 /* A page fault at `address`. Returns 0: mapped, try again; -EFAULT: no area there (SIGSEGV,
  * SEGV_MAPERR); -EACCES: the area forbids it (SEGV_ACCERR); -ENOMEM: the partition is full;
- * -ENXIO: the mapped file has no such page (SIGBUS). */
+ * -ENXIO: the mapped file has no such page (SIGBUS); -EINTR: a signal that kills has come. */
 int space_handle_fault(uint64_t address, enum space_fault access);
 
 /* Makes [address, +length) present with the given access ahead of use. 0 or as above. */

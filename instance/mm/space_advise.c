@@ -61,6 +61,39 @@ int space_forget_pages(bool (*matches)(const struct area_file *file, const void 
     return error;
 }
 
+/* The next shared mapping of a file in [*start, end), held; *start moves behind it. NULL: none. */
+static struct area_file *next_shared(uint64_t *start, uint64_t end)
+{
+    struct area_file *found = NULL;
+    sleep_lock_take(&space.lock);
+    const struct area *area = area_tree_find(&space.areas, *start);
+    while (area && area->start < end && !space_is_shared_file(area))
+        area = area_tree_next(area);
+    if (area && area->start < end) {
+        found = area->source.file;
+        atomic_fetch_add(&found->references, 1);
+        *start = area->end;
+    }
+    sleep_lock_release(&space.lock);
+    return found;
+}
+
+int space_sync(uint64_t address, uint64_t length)
+{
+    struct area_file *file;
+    int error = 0;
+    uint64_t at = address, end;
+    if (space_check_range(address, length, &end))
+        return -ENOMEM;
+    while (at < end && (file = next_shared(&at, end)) != NULL) {
+        int failed = file->sync ? file->sync(file) : 0;
+        error = error ? error : failed;
+        area_file_put(file);
+    }
+    space_release_files();
+    return error;
+}
+
 /* May `advice` be given for this area? 0, -EINVAL or -EACCES. */
 static int check_area(const struct area *area, int advice)
 {

@@ -21,6 +21,8 @@
 #define RUN_SHARE 8
 /* File pages that are mapped in place around a fault: nothing is copied. */
 #define IN_PLACE_WINDOW (UINT64_C(256) << 10)
+/* Accesses that a page mapped in place is not good enough for. */
+#define NEEDS_FRAME (SPACE_FAULT_WRITE | SPACE_FAULT_OWN | SPACE_FAULT_FRAME)
 
 /* A block of frames to be filled and mapped. */
 struct plan {
@@ -172,20 +174,31 @@ static int examine(uint64_t page, unsigned access, unsigned order_limit, struct 
     *present_end = page + PAGE_SIZE;
 
     bool shared = space_is_shared_file(area);
+    bool tracked = shared && source->file->tracks_writes;
     if (shared && (access & SPACE_FAULT_OWN))
         return -EACCES; /* it would be the file that is written */
+    if (tracked && !(access & SPACE_FAULT_WRITE))
+        plan->protection &= ~(unsigned)PLATFORM_WRITE;
     unsigned present;
     uint64_t physical = platform_lookup(page, &present);
-    if (physical != UINT64_MAX) {
+    if (physical != UINT64_MAX && tracked) {
+        /* A page that may be written already stays so; the first write is the file's to know. */
+        if (present == plan->protection ||
+            (!(access & SPACE_FAULT_WRITE) &&
+             (present & ~(unsigned)PLATFORM_WRITE) == plan->protection))
+            return 0;
+        if (!(access & SPACE_FAULT_WRITE))
+            return platform_protect(page, PAGE_SIZE, plan->protection);
+    } else if (physical != UINT64_MAX) {
         bool in_place = space_is_in_place(area, page, physical);
-        if (!in_place || !(access & (SPACE_FAULT_WRITE | SPACE_FAULT_OWN))) {
+        if (!in_place || !(access & NEEDS_FRAME)) {
             /* Another core was faster, or mprotect left the opening to us (space_protect.c). */
             unsigned wanted = plan->protection & ~(in_place ? (unsigned)PLATFORM_WRITE : 0u);
             return present == wanted ? 0 : platform_protect(page, PAGE_SIZE, wanted);
         }
         plan->replaces = true;
-    } else if (from_source && !(access & (SPACE_FAULT_WRITE | SPACE_FAULT_OWN)) &&
-               source->physical != UINT64_MAX && !((source->physical + offset) & (PAGE_SIZE - 1)) &&
+    } else if (from_source && !(access & NEEDS_FRAME) && source->physical != UINT64_MAX &&
+               !((source->physical + offset) & (PAGE_SIZE - 1)) &&
                source->size - offset >= PAGE_SIZE) {
         return map_in_place(area, page, present_end);
     }
@@ -242,14 +255,21 @@ static int install(const struct plan *plan, uint64_t physical)
     return 0;
 }
 
+/* A fault's result when the file says so. */
+static int file_error(int error)
+{
+    return error == -ENOMEM || error == -EINTR ? error : -ENXIO;
+}
+
 /* Maps the file's own page. Returns as try_fault. */
 static int share(const struct plan *plan, unsigned access, uint64_t changes, uint64_t *present_end)
 {
     struct plan again;
     uint64_t physical;
-    int result = plan->file->share_page(plan->file, plan->offset, true, &physical);
+    bool write = access & SPACE_FAULT_WRITE;
+    int result = plan->file->share_page(plan->file, plan->offset, true, write, &physical);
     if (result)
-        return result == -ENOMEM ? -ENOMEM : -ENXIO;
+        return file_error(result);
     sleep_lock_take(&space.lock);
     result = 1;
     if (space.changes != changes) {
@@ -262,13 +282,15 @@ static int share(const struct plan *plan, unsigned access, uint64_t changes, uin
     /* Looked up under the lock: who takes the page from the file has it forgotten here after that,
      * and frees it last. */
     if (result == 1)
-        result = plan->file->share_page(plan->file, plan->offset, false, &physical);
+        result = plan->file->share_page(plan->file, plan->offset, false, write, &physical);
     else if (result == 0) {
         sleep_lock_release(&space.lock);
         return 0;
     }
     if (!result && physical == FRAME_NONE)
         result = 1; /* taken away meanwhile: once more */
+    else if (!result && is_mapped(plan->start))
+        result = platform_protect(plan->start, PAGE_SIZE, plan->protection); /* read before */
     else if (!result)
         result = platform_map(plan->start, physical, PAGE_SIZE, plan->protection);
     if (!result) {
@@ -310,7 +332,7 @@ static int try_fault(uint64_t page, unsigned access, unsigned *order_limit, uint
     area_file_put(plan.file); /* compared below, not used */
     if (filled) {
         frame_free(frame, plan.order, FRAME_PROGRAM);
-        return filled == -ENOMEM ? -ENOMEM : -ENXIO;
+        return file_error(filled);
     }
 
     sleep_lock_take(&space.lock);

@@ -36,14 +36,16 @@ static int promise(uint64_t start, uint64_t end, int protection)
     return 0;
 }
 
-/* The platform's protection for the whole range. Where pages may be mapped in place they stay
- * read-only, and the first write to each takes the fault that copies or opens it. */
+/* The platform's protection for the whole range. Where pages may be mapped in place, or a file is
+ * to know of their first write, they stay read-only, and that write takes the fault that copies or
+ * opens the page. */
 static unsigned range_protection(uint64_t start, uint64_t end, int protection)
 {
     unsigned bits = space_platform_protection(protection);
     const struct area *area = area_tree_find(&space.areas, start);
     for (; area && area->start < end; area = area_tree_next(area))
-        if (area->source.bytes && area->source.physical != UINT64_MAX)
+        if ((area->source.bytes && area->source.physical != UINT64_MAX) ||
+            (space_is_shared_file(area) && area->source.file->tracks_writes))
             bits &= ~(unsigned)PLATFORM_WRITE;
     return bits;
 }

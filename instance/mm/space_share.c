@@ -76,7 +76,8 @@ static uint64_t own_end(uint64_t start, uint64_t end)
     return start;
 }
 
-/* Makes [start, end) present, as the program's own. How far that went; *error says why no further.
+/* Makes [start, end) present, in frames of the partition. How far that went; *error says why no
+ * further.
  */
 static uint64_t bring_in(uint64_t start, uint64_t end, int *error)
 {
@@ -87,7 +88,7 @@ static uint64_t bring_in(uint64_t start, uint64_t end, int *error)
         sleep_lock_release(&space.lock);
         uint64_t present_end = start;
         if (start < end)
-            *error = space_fault_in(start, SPACE_FAULT_READ | SPACE_FAULT_OWN, &present_end);
+            *error = space_fault_in(start, SPACE_FAULT_READ | SPACE_FAULT_FRAME, &present_end);
         if (!*error)
             start = present_end;
     }

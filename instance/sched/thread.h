@@ -46,6 +46,7 @@ struct thread {
     _Atomic(enum thread_state) state;
     bool wait_open;       /* prepared to wait, or waiting: whoever clears it has ended the wait */
     bool interruptible;   /* a signal may end the present wait */
+    bool killable;        /* one that kills may */
     int wait_result;      /* 0, -ETIMEDOUT or -EINTR: how the wait ended */
     _Atomic bool on_core; /* its registers are (still) a core's: no other core may run it */
     bool moving;          /* leaves its core to run on another; its core's */

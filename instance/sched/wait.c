@@ -9,14 +9,20 @@
 
 #include <errno.h>
 
-void thread_prepare_wait(bool interruptible)
+static void prepare_wait(bool interruptible, bool killable)
 {
     struct thread *thread = thread_current();
     uint64_t saved = spin_lock_irq(&thread->lock);
     thread->interruptible = interruptible;
+    thread->killable = killable;
     thread->wait_result = 0;
     thread->wait_open = true;
     spin_unlock_irq(&thread->lock, saved);
+}
+
+void thread_prepare_wait(bool interruptible)
+{
+    prepare_wait(interruptible, interruptible);
 }
 
 void thread_cancel_wait(void)
@@ -57,7 +63,8 @@ bool thread_wake(struct thread *thread, int result)
 void thread_interrupt(struct thread *thread)
 {
     uint64_t saved = spin_lock_irq(&thread->lock);
-    if (thread->wait_open && thread->interruptible) {
+    if (thread->wait_open &&
+        (thread->interruptible || (thread->killable && signal_kills(thread)))) {
         thread_close_wait(thread, -EINTR);
     } else {
         struct core *core = atomic_load_explicit(&thread->core, memory_order_relaxed);
@@ -81,7 +88,8 @@ int thread_wait(uint64_t deadline)
     kernel_assert(thread != core_self()->idle_thread);
     /* Whoever makes a signal pending calls thread_interrupt after that: either it is seen here, or
      * the open wait is seen there. */
-    if (thread->interruptible && signal_deliverable())
+    if ((thread->interruptible && signal_deliverable()) ||
+        (thread->killable && signal_kills(thread)))
         thread_wake(thread, -EINTR); /* unless a wake-up came first */
 
     uint64_t saved = spin_lock_irq(&thread->lock);
@@ -109,17 +117,31 @@ void wait_queue_init(struct wait_queue *queue)
     list_init(&queue->waiters);
 }
 
-int wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t *saved,
-                    uint64_t deadline, bool interruptible)
+/* The wait is prepared. */
+static int wait_in(struct wait_queue *queue, struct spinlock *lock, uint64_t *saved,
+                   uint64_t deadline)
 {
     struct thread *thread = thread_current();
-    thread_prepare_wait(interruptible);
     list_append(&queue->waiters, &thread->wait_link);
     spin_unlock_irq(lock, *saved);
     int result = thread_wait(deadline);
     *saved = spin_lock_irq(lock);
     list_remove(&thread->wait_link); /* still in it after a timeout or a signal */
     return result;
+}
+
+int wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t *saved,
+                    uint64_t deadline, bool interruptible)
+{
+    thread_prepare_wait(interruptible);
+    return wait_in(queue, lock, saved, deadline);
+}
+
+int wait_queue_wait_killable(struct wait_queue *queue, struct spinlock *lock, uint64_t *saved,
+                             uint64_t deadline)
+{
+    prepare_wait(false, true);
+    return wait_in(queue, lock, saved, deadline);
 }
 
 unsigned wait_queue_wake(struct wait_queue *queue, unsigned count)

@@ -17,6 +17,10 @@ void wait_queue_init(struct wait_queue *queue);
 int wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t *saved,
                     uint64_t deadline, bool interruptible);
 
+/* The same; only a signal that kills ends it with -EINTR. */
+int wait_queue_wait_killable(struct wait_queue *queue, struct spinlock *lock, uint64_t *saved,
+                             uint64_t deadline);
+
 /* Wakes up to `count` waiters in order of arrival; the lock is held. Returns how many. */
 unsigned wait_queue_wake(struct wait_queue *queue, unsigned count);
 

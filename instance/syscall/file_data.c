@@ -111,6 +111,7 @@ int64_t sys_fdatasync(struct trap_frame *frame)
 
 int64_t sys_syncfs(struct trap_frame *frame)
 {
+    host_pages_write_back(0);
     int64_t error = sync_file((int)syscall_arg0(frame), false);
     return error == -EINVAL ? 0 : error;
 }
@@ -124,10 +125,11 @@ int64_t sys_sync_file_range(struct trap_frame *frame)
     return error == -EINVAL ? -ESPIPE : error;
 }
 
-/* Nothing is held back in the kernel: what was written is with the host. */
+/* What was written is with the host; what was stored in mappings is not yet. */
 int64_t sys_sync(struct trap_frame *frame)
 {
     (void)frame;
+    host_pages_write_back(0);
     return 0;
 }
 

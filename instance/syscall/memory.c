@@ -38,8 +38,7 @@ static int64_t map_file(struct trap_frame *frame, int protection, int flags, int
     if (result) {
         static _Atomic bool logged;
         if (result == -ENODEV && !atomic_exchange(&logged, true))
-            log_warn("a mapping of a file was refused: shared and writable ones are of files in "
-                     "memory alone: ENODEV");
+            log_warn("a mapping of a file was refused: it is not a regular file: ENODEV");
         file_put(file);
         return result;
     }
@@ -121,8 +120,8 @@ int64_t sys_brk(struct trap_frame *frame)
     return (int64_t)space_brk(syscall_arg0(frame));
 }
 
-/* What a shared mapping shows is the file itself, so there is nothing to bring up to date: only the
- * errors are left. */
+/* What a shared mapping shows is the file itself as far as this instance goes; MS_SYNC brings it to
+ * the host, too. */
 int64_t sys_msync(struct trap_frame *frame)
 {
     uint64_t address = syscall_arg0(frame), length = syscall_arg1(frame);
@@ -131,7 +130,10 @@ int64_t sys_msync(struct trap_frame *frame)
         ((flags & MS_ASYNC) && (flags & MS_SYNC)) || (address & (PAGE_SIZE - 1)))
         return -EINVAL;
     uint64_t rounded = (length + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1); /* may wrap to 0, as on Linux */
-    return !rounded || space_is_mapped(address, rounded) ? 0 : -ENOMEM;
+    if (!rounded)
+        return 0;
+    int error = flags & MS_SYNC ? space_sync(address, rounded) : 0;
+    return !error && !space_is_mapped(address, rounded) ? -ENOMEM : error;
 }
 
 int64_t sys_mlock(struct trap_frame *frame)

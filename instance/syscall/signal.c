@@ -32,6 +32,10 @@ static struct spinlock signal_lock;
 static struct linux_sigaction signal_actions[LINUX_SIGNALS];
 static _Atomic uint64_t signal_process_pending;
 static struct signal_entry *signal_process_queue;
+/* The signal that ends the program, or ENDING_OTHERWISE; no thread goes back to it any more. 0: it
+ * runs. */
+static _Atomic int signal_ending;
+#define ENDING_OTHERWISE (LINUX_SIGNALS + 1)
 /* Bits are set by signalfds, and stay: whoever polls is woken for these. */
 static _Atomic uint64_t signal_watched;
 
@@ -218,6 +222,22 @@ static bool signal_is_dropped(const struct linux_siginfo *info, const struct thr
     return signal_is_ignored(info->signal) && !(kept & LINUX_SIGNAL_BIT(info->signal));
 }
 
+/* Under thread_all_lock: every thread ends the program by `signal`, or waits until another has. */
+static void signal_end_by(int signal)
+{
+    int none = 0; /* the first one counts */
+    atomic_compare_exchange_strong(&signal_ending, &none, signal);
+    for (struct list *node = thread_all.next; node != &thread_all; node = node->next)
+        thread_interrupt(LIST_ENTRY(node, struct thread, all_link));
+}
+
+void signal_end_threads(void)
+{
+    uint64_t saved = spin_lock_irq(&thread_all_lock);
+    signal_end_by(ENDING_OTHERWISE);
+    spin_unlock_irq(&thread_all_lock, saved);
+}
+
 int signal_post(int32_t thread_id, const struct linux_siginfo *info, struct signal_entry *entry)
 {
     if (info->signal < 0 || info->signal > LINUX_SIGNALS)
@@ -252,6 +272,12 @@ int signal_post(int32_t thread_id, const struct linux_siginfo *info, struct sign
 
     if (!dropped && result == 0 && target != NULL)
         thread_interrupt(target);
+    /* What kills the process kills it in whichever thread comes first: the others' waits for the
+     * host's storage end too, since the first may wait for what they hold. One for a thread that
+     * says where it happened (abort) is that thread's. */
+    if (!dropped && result == 0 && target != NULL && signal_kills(target) &&
+        (thread_id == 0 || !(SIGNALS_CRASHING & LINUX_SIGNAL_BIT(info->signal))))
+        signal_end_by(info->signal);
     spin_unlock_irq(&thread_all_lock, saved);
     if (!dropped && (atomic_load(&signal_watched) & LINUX_SIGNAL_BIT(info->signal)))
         file_notify();
@@ -286,7 +312,23 @@ uint64_t signal_pending_set(void)
 bool signal_deliverable(void)
 {
     const struct signal_state *state = &thread_current()->signals;
-    return (signal_pending_set() & ~state->blocked) != 0 || state->restore_mask || state->restart;
+    return (signal_pending_set() & ~state->blocked) != 0 || state->restore_mask || state->restart ||
+           atomic_load_explicit(&signal_ending, memory_order_relaxed) != 0;
+}
+
+bool signal_kills(const struct thread *thread)
+{
+    if (atomic_load(&signal_ending) != 0)
+        return true;
+    uint64_t pending = (atomic_load_explicit(&thread->signals.pending, memory_order_relaxed) |
+                        atomic_load_explicit(&signal_process_pending, memory_order_relaxed)) &
+                       ~__atomic_load_n(&thread->signals.blocked, __ATOMIC_RELAXED) &
+                       ~(SIGNALS_IGNORED | SIGNALS_STOPPING);
+    for (; pending != 0; pending &= pending - 1)
+        if (__atomic_load_n(&signal_actions[__builtin_ctzll(pending)].handler, __ATOMIC_RELAXED) ==
+            LINUX_SIG_DFL)
+            return true;
+    return false;
 }
 
 void signal_note_restart(void)
@@ -393,7 +435,9 @@ static noreturn void signal_kill(const struct trap_frame *frame, const struct li
                   info->code == LINUX_SI_TKILL && info->signal == LINUX_SIGABRT ? " (abort)" : "");
         kernel_crash(info->signal, frame, 0, message);
     }
-    log_info("the program is ended by signal %d (%s)", info->signal, signal_name(info->signal));
+    static _Atomic bool logged; /* the threads come here one by one */
+    if (!atomic_exchange(&logged, true))
+        log_info("the program is ended by signal %d (%s)", info->signal, signal_name(info->signal));
     kernel_end(128 + info->signal);
 }
 
@@ -447,7 +491,11 @@ static struct linux_sigaction signal_use_action(int signal)
 void signal_deliver(struct trap_frame *frame)
 {
     struct signal_state *state = &thread_current()->signals;
-    struct linux_siginfo info;
+    struct linux_siginfo info = {.signal = atomic_load(&signal_ending)};
+    if (info.signal == ENDING_OTHERWISE)
+        kernel_end(0); /* waits for the thread that ends it */
+    if (info.signal != 0)
+        signal_kill(frame, &info);
 
     /* Several at once: each gets its frame, and the last one built runs first, as on Linux. */
     while (signal_take(~state->blocked, &info)) {

@@ -55,6 +55,13 @@ void syscall_dispatch(struct trap_frame *frame);
 
 /* Does the current thread have a signal to take? Looked at on every way back to the program. */
 bool signal_deliverable(void);
+struct thread;
+/* Is the program being ended by a signal, which this thread or another takes? Any context, no lock
+ * needed. */
+bool signal_kills(const struct thread *thread);
+/* The instance is ending: all other threads end too, instead of going back to the program, and so
+ * do their waits for the host's storage. */
+void signal_end_threads(void);
 /* The call in the current frame returned one of restart.h's values, which the program must not see:
  * has signal_deliver called on the way back, even when the signal has gone elsewhere. */
 void signal_note_restart(void);

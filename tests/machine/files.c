@@ -69,12 +69,49 @@ MACHINE_TEST(files, bad_pointers)
     compare_files(platform, "pointers-musl-pie", false);
 }
 
-/* Shared mappings of files in memory; of files of the host those that only read. */
+/* Shared mappings of files in memory, and of files of the host. */
 MACHINE_TEST(files, shared_mappings)
 {
     compare_files(platform, "shared", false);
     compare_files(platform, "shared-musl-pie", false);
-    compare_words(platform, "shared", true, "host");
+    compare_files(platform, "shared", true);
+    compare_files(platform, "shared-musl-pie", true);
+}
+
+/* However the program ends, what it has stored in mappings is in the file. */
+MACHINE_TEST(files, mappings_at_the_end)
+{
+    static const char *const ways[] = {"exit", "abort", "signal", "thread"};
+
+    for (size_t i = 0; i < 4; i++)
+        compare_words(platform, "shared", true, ways[i]);
+}
+
+/* Two instances that map one file see what the other has synchronised. */
+MACHINE_TEST(files, mappings_of_two_instances)
+{
+    char folder[] = "/tmp/atoll-files-XXXXXX", mount[128], path[128], bytes[2 * 4096];
+    struct command command = atoll_run(platform);
+    size_t length;
+
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(mount, sizeof(mount), "%s:/data:rw", folder);
+    command_add(&command, "-n", "first", "--mount", mount, program_path("shared"), "/data", "first",
+                ":", "-n", "second", "--mount", mount, program_path("shared"), "/data", "second",
+                NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    expect_text(output_of(&outcome, "first", &length),
+                "sync: fine\nnothing there yet: 0\nmapped anew: one kept two\n", &outcome);
+    expect_text(output_of(&outcome, "second", &length), "read: one, mapped: one\nsync: fine\n",
+                &outcome);
+    snprintf(path, sizeof(path), "%s/turns", folder);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(read(fd, bytes, sizeof(bytes)), (ssize_t)sizeof(bytes));
+    close(fd);
+    cr_expect_str_eq(bytes, "one");
+    cr_expect_str_eq(bytes + 100, "kept");
+    cr_expect_str_eq(bytes + 4096, "two");
+    remove_folder(folder);
 }
 
 /* Named pipes, files without a name, seals, confined paths, splice and its kin. */

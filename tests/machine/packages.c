@@ -171,4 +171,5 @@ MACHINE_TEST(sqlite, on_tmp)
 MACHINE_TEST(sqlite, on_the_host)
 {
     all_journals(platform, PLACE_HOST);
+    sqlite(platform, "wal", "normal", PLACE_HOST);
 }

@@ -1,7 +1,9 @@
 /* Shared mappings of files: what one mapping, another, read, write and truncate show of each other.
- * Argument: a folder, and "host" if shared mappings there are to be read alone. */
+ * Argument: a folder, and how to end after storing in a mapping that stays: exit, abort, signal,
+ * thread; or which side to be of two who take turns at one file, first or second. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -161,6 +163,104 @@ static void try_many(void)
     printf("%u mappings\n", good);
 }
 
+static void *stay_busy(void *argument)
+{
+    for (;;)
+        (void)*(volatile char *)argument;
+    return NULL;
+}
+
+static char *map_named(const char *folder, const char *name, int *fd)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    *fd = open(path, O_RDWR | O_CREAT, 0644);
+    (void)!ftruncate(*fd, (off_t)2 * PAGE);
+    return map(*fd, 2, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+}
+
+/* Stores, and ends in one of several ways without a word to the file. */
+static int end(const char *folder, const char *way)
+{
+    char path[256];
+    pthread_t thread;
+    int fd, other;
+    char *at = map_named(folder, "left", &fd), *there = map_named(folder, "gone", &other);
+
+    strcpy(at + PAGE - 2, "left behind");
+    strcpy(there, "without a name");
+    close(fd);
+    close(other);
+    snprintf(path, sizeof(path), "%s/gone", folder);
+    unlink(path);
+    strcpy(at + PAGE + 100, "after close");
+    strcpy(there, "nobody's");
+    printf("%s %s\n", at + PAGE - 2, way);
+    if (strcmp(way, "abort") == 0)
+        abort();
+    if (strcmp(way, "signal") == 0)
+        raise(SIGTERM);
+    if (strcmp(way, "thread") == 0)
+        pthread_create(&thread, NULL, stay_busy, at);
+    return 3;
+}
+
+/* Waits until the other side has come so far: a file with this name is there. */
+static void await(const char *folder, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    for (int i = 0; access(path, F_OK) != 0; i++) {
+        if (i == 6000)
+            exit(9);
+        usleep(10000);
+    }
+}
+
+static void say(const char *folder, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    close(open(path, O_WRONLY | O_CREAT, 0644));
+}
+
+/* What has been synchronised is there for who maps, or reads, after that. */
+static void take_turns(const char *folder, bool first)
+{
+    int fd;
+    char *at = map_named(folder, "turns", &fd), text[8] = "";
+
+    if (first) {
+        strcpy(at, "one");
+        printf("sync: %s\n", outcome(msync(at, (size_t)2 * PAGE, MS_SYNC)));
+        printf("nothing there yet: %d\n", at[PAGE]);
+        say(folder, "first-done");
+        await(folder, "second-done");
+        strcpy(at + 100, "kept");
+        munmap(at, (size_t)2 * PAGE);
+        at = map(fd, 2, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+        printf("mapped anew: %s %s %s\n", at, at + 100, at + PAGE);
+        return;
+    }
+    await(folder, "first-done");
+    (void)!pread(fd, text, 4, 0);
+    printf("read: %s, mapped: %s\n", text, at);
+    strcpy(at + PAGE, "two");
+    printf("sync: %s\n", outcome(fsync(fd)));
+    say(folder, "second-done");
+}
+
+static int meet(const char *folder, const char *way)
+{
+    if (strcmp(way, "first") != 0 && strcmp(way, "second") != 0)
+        return end(folder, way);
+    take_turns(folder, strcmp(way, "first") == 0);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -169,16 +269,16 @@ int main(int argc, char **argv)
     sigaction(SIGBUS, &action, NULL);
     sigaction(SIGSEGV, &action, NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc > 2)
+        return meet(argv[1], argv[2]);
     snprintf(path, sizeof(path), "%s/shared", argc > 1 ? argv[1] : "/tmp");
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
     (void)!write(fd, "hello", 5);
     (void)!ftruncate(fd, (off_t)2 * PAGE + 1);
     try_read_only(fd);
-    if (argc < 3) {
-        try_writable(fd);
-        try_permissions(path);
-        try_many();
-    }
+    try_writable(fd);
+    try_permissions(path);
+    try_many();
     close(fd);
     unlink(path);
     return 0;

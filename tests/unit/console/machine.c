@@ -161,6 +161,13 @@ int wait_queue_wait(struct wait_queue *queue, struct spinlock *lock, uint64_t *s
     return result;
 }
 
+/* No test kills. */
+int wait_queue_wait_killable(struct wait_queue *queue, struct spinlock *lock, uint64_t *saved,
+                             uint64_t deadline)
+{
+    return wait_queue_wait(queue, lock, saved, deadline, false);
+}
+
 unsigned wait_queue_wake(struct wait_queue *queue, unsigned count)
 {
     (void)queue;

@@ -87,7 +87,7 @@ int space_forget_pages(bool (*matches)(const struct area_file *file, const void 
     return 0;
 }
 
-const struct vfs_node *mapped_node(const struct area_file *file)
+const struct file *mapped_open_file(const struct area_file *file)
 {
     (void)file;
     return NULL;

@@ -285,6 +285,10 @@ bool signal_deliverable(void)
 {
     return atomic_load(&thread_current()->signals.pending) != 0;
 }
+bool signal_kills(const struct thread *thread)
+{
+    return atomic_load(&thread->signals.pending) != 0;
+}
 uint64_t signal_pending_set(void)
 {
     return atomic_load(&thread_current()->signals.pending);
