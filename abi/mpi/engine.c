@@ -41,8 +41,8 @@ static void cell_arrived(struct peer *peer, const struct cell *cell, uint64_t he
     switch (cell_kind(head)) {
     case CELL_DATA:
         arrival.length = cell_length(head);
-        arrival.data = cell->payload;
-        if (arrival.length > RING_INLINE)
+        arrival.data = transport_payload(peer, cell, head);
+        if (arrival.data == NULL)
             unsound(peer);
         break;
     case CELL_LONG:
@@ -72,7 +72,7 @@ static void cell_arrived(struct peer *peer, const struct cell *cell, uint64_t he
         break;
     }
     receive_arrived(&arrival);
-    transport_take(peer, used);
+    transport_take(peer, head, used);
 }
 
 static void cell_handle(struct peer *peer, const struct cell *cell, uint64_t head)
@@ -87,17 +87,17 @@ static void cell_handle(struct peer *peer, const struct cell *cell, uint64_t hea
         return;
     case CELL_ACCEPT:
         memcpy(&accept, cell->payload, sizeof(accept));
-        transport_take(peer, 0);
+        transport_take(peer, head, 0);
         send_accepted(peer, &accept);
         return;
     case CELL_PIECE:
         memcpy(&piece, cell->payload, sizeof(piece));
         receive_piece(peer, &piece);
-        transport_take(peer, piece.length);
+        transport_take(peer, head, piece.length);
         return;
     case CELL_DONE:
         memcpy(&accept, cell->payload, sizeof(accept));
-        transport_take(peer, 0);
+        transport_take(peer, head, 0);
         send_finished(peer, &accept);
         return;
     default:

@@ -112,7 +112,8 @@ enum request_kind {
     REQUEST_GENERALIZED, /* the program's own */
 };
 
-enum send_mode { SEND_STANDARD, SEND_SYNCHRONOUS, SEND_BUFFERED, SEND_READY };
+/* SEND_WHOLE: goes before it is wanted, whatever its length up to RING_PIECE. */
+enum send_mode { SEND_STANDARD, SEND_SYNCHRONOUS, SEND_BUFFERED, SEND_READY, SEND_WHOLE };
 
 struct schedule;
 struct generalized;
@@ -220,7 +221,7 @@ struct arrival {
 
 /* Messages up to this many bytes are sent before they are wanted. Where the receiver can read
  * longer ones from the sender's pages, that takes less time from about here on. */
-#define EAGER_MAX (INT64_C(4) << 10)
+#define EAGER_MAX (INT64_C(1) << 10)
 
 /* Begins a send or receive of a stream; the request is new, with kind and comm. The context tells
  * point to point and collectives apart. */

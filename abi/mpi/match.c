@@ -58,6 +58,7 @@ void match_post(struct matcher *matcher, struct posted *receive)
     receive->stamp = matcher->stamp++;
     bin_append(&matcher->posted_bins[class][hash(&receive->key)], &receive->link);
     matcher->posted[class]++;
+    matcher->all++;
 }
 
 void match_unpost(struct matcher *matcher, struct posted *receive)
@@ -65,6 +66,7 @@ void match_unpost(struct matcher *matcher, struct posted *receive)
     unsigned class = class_of(&receive->key);
     bin_remove(&matcher->posted_bins[class][hash(&receive->key)], &receive->link);
     matcher->posted[class]--;
+    matcher->all--;
 }
 
 static struct posted *first_posted(const struct match_bin *bin, const struct match_key *key)
@@ -89,6 +91,7 @@ struct posted *match_message(struct matcher *matcher, const struct match_key *ke
         if (oldest != NULL) {
             bin_remove(bin, &oldest->link);
             matcher->posted[MATCH_EXACT]--;
+            matcher->all--;
         }
         return oldest;
     }
@@ -113,6 +116,7 @@ void match_hold(struct matcher *matcher, struct waiting *message)
     }
     message->queued = true;
     matcher->waiting++;
+    matcher->all++;
 }
 
 void match_unhold(struct matcher *matcher, struct waiting *message)
@@ -123,6 +127,7 @@ void match_unhold(struct matcher *matcher, struct waiting *message)
     }
     message->queued = false;
     matcher->waiting--;
+    matcher->all--;
 }
 
 struct waiting *match_receive(const struct matcher *matcher, const struct match_key *key)

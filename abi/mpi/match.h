@@ -50,6 +50,7 @@ struct waiting {
 struct matcher {
     uint32_t posted[MATCH_CLASSES]; /* how many wait in each class */
     uint32_t waiting;
+    uint32_t all; /* that are in either queue */
     uint64_t stamp;
     struct match_bin posted_bins[MATCH_CLASSES][MATCH_BINS];
     struct match_bin waiting_bins[MATCH_CLASSES][MATCH_BINS];

@@ -6,40 +6,82 @@
 
 #define LOOKS 256 /* at one ring, before the others have their turn */
 
-/* The message at the head of the peer's ring, if it is the one: its length, or -1. Nothing else may
- * wait for it, nor be before it. */
-static inline __attribute__((always_inline)) int64_t receive_at_once(const struct described *wanted)
+/* A receive that may look for its message itself. */
+struct look {
+    struct peer *peer;
+    uint64_t envelope;
+    uint64_t room; /* bytes */
+    char *buffer;
+};
+
+/* May it? Only from one source with one tag, and nothing else may wait for what comes, nor have come
+ * before. */
+static inline __attribute__((always_inline)) bool may_look(struct look *look, void *buffer,
+                                                           int64_t count, MPI_Datatype type,
+                                                           int from, int tag, MPI_Comm handle)
 {
-    struct peer *peer = wanted->peer;
-    if (UNLIKELY(peer == NULL || peer->in == NULL || mpi.threads || mpi.matcher.waiting != 0 ||
-                 !wanted->stream.type->contiguous))
+    const struct comm *comm = comm_of(handle);
+    const struct datatype *datatype = datatype_of(type);
+    if (UNLIKELY(comm == NULL || datatype == NULL || !datatype->committed ||
+                 !datatype->contiguous || (uint64_t)count > INT32_MAX ||
+                 (uint64_t)datatype->size > INT32_MAX || tag < 0 ||
+                 (unsigned)from >= (unsigned)comm->targets || mpi.threads || mpi.matcher.all != 0))
+        return false;
+    look->peer = comm->to[from];
+    look->envelope = cell_envelope(comm->context, tag);
+    look->room = (uint64_t)count * (uint64_t)datatype->size;
+    look->buffer = buffer;
+    return look->peer->in != NULL;
+}
+
+/* Takes the cell's message if it is the one that is wanted: its length, or -1. */
+static inline __attribute__((always_inline)) int64_t
+take_at_once(const struct look *look, int from, const struct cell *cell, uint64_t head)
+{
+    uint64_t length = cell_length(head), used = 0, word;
+    const uint8_t *bytes;
+    if (UNLIKELY(cell->envelope != look->envelope || (int)cell_source(head) != from))
         return -1;
-    if (UNLIKELY((mpi.matcher.posted[0] | mpi.matcher.posted[1] | mpi.matcher.posted[2] |
-                  mpi.matcher.posted[3] | transport.queued) != 0 ||
-                 mpi.schedules != NULL || transport.crowded))
+    if (LIKELY(cell_kind(head) == CELL_DATA)) {
+        bytes = transport_payload(look->peer, cell, head);
+    } else if (cell_kind(head) == CELL_LONG) {
+        struct cell_arena arena;
+        memcpy(&arena, cell->payload, sizeof(arena));
+        length = used = arena.length;
+        bytes = transport_arena_bytes(look->peer, arena.offset, length);
+    } else {
         return -1;
+    }
+    if (UNLIKELY(bytes == NULL || length > look->room))
+        return -1;
+    if (LIKELY(length == sizeof(word))) {
+        memcpy(&word, bytes, sizeof(word));
+        memcpy(look->buffer, &word, sizeof(word));
+    } else {
+        memcpy(look->buffer, bytes, length);
+    }
+    transport_take(look->peer, head, used);
+    return (int64_t)length;
+}
+
+/* Waits a moment for the message at the head of the peer's ring, and takes it if it is the one: its
+ * length, or -1. */
+static inline __attribute__((always_inline)) int64_t receive_at_once(void *buffer, int64_t count,
+                                                                     MPI_Datatype type, int from,
+                                                                     int tag, MPI_Comm handle)
+{
+    struct look look;
     const struct cell *cell;
     uint64_t head;
-    for (unsigned looks = 0; (cell = transport_peek(peer, &head)) == NULL; looks++) {
+    if (UNLIKELY(!may_look(&look, buffer, count, type, from, tag, handle) ||
+                 transport.queued != 0 || mpi.schedules != NULL || transport.crowded))
+        return -1;
+    for (unsigned looks = 0; (cell = transport_peek(look.peer, &head)) == NULL; looks++) {
         if (looks == LOOKS)
             return -1;
         library_pause();
     }
-    int64_t length = cell_length(head);
-    if (UNLIKELY(cell_kind(head) != CELL_DATA ||
-                 cell->envelope != cell_envelope(wanted->key.context, wanted->key.tag) ||
-                 (int)cell_source(head) != wanted->key.source || length > wanted->stream.bytes))
-        return -1;
-    if (LIKELY(length == 8)) {
-        uint64_t word = cell->words[0];
-        memcpy(wanted->stream.buffer, &word, sizeof(word));
-    } else if (LIKELY(length <= RING_INLINE)) {
-        memcpy(wanted->stream.buffer, cell->payload, (size_t)length);
-    } else {
-        return -1;
-    }
-    transport_take(peer, 0);
-    return length;
+    return take_at_once(&look, from, cell, head);
 }
 
 static struct request *receive_request(const struct described *message)
@@ -57,14 +99,22 @@ static int truncated(struct comm *comm, int error, const char *function)
     return error;
 }
 
-static __attribute__((noinline)) int receive_slowly(const struct described *message,
-                                                    MPI_Status *status, const char *function)
+static __attribute__((noinline)) int receive_slowly(void *buffer, int64_t count, MPI_Datatype type,
+                                                    int from, int tag, MPI_Comm comm,
+                                                    MPI_Status *status)
 {
+    struct described message;
+    if (!described_receive(&message, buffer, count, type, from, tag, comm)) {
+        int error = describe_again(&message, true, count, type, from, tag, comm, "MPI_Recv");
+        if (error == MPI_SUCCESS)
+            status_set(status, MPI_PROC_NULL, MPI_ANY_TAG, 0);
+        return error;
+    }
     mpi_lock();
-    struct request *request = receive_request(message);
+    struct request *request = receive_request(&message);
     int error = request_wait_free(request, status);
     mpi_unlock();
-    return truncated(message->comm, error, function);
+    return truncated(message.comm, error, "MPI_Recv");
 }
 
 static inline __attribute__((always_inline)) int receive_blocking(void *buffer, int64_t count,
@@ -72,20 +122,12 @@ static inline __attribute__((always_inline)) int receive_blocking(void *buffer, 
                                                                   int tag, MPI_Comm comm,
                                                                   MPI_Status *status)
 {
-    struct described message;
-    if (UNLIKELY(!described_receive(&message, buffer, count, type, from, tag, comm))) {
-        int error = describe_again(&message, true, count, type, from, tag, comm, "MPI_Recv");
-        if (error == MPI_SUCCESS)
-            status_set(status, MPI_PROC_NULL, MPI_ANY_TAG, 0);
-        return error;
-    }
-    int64_t length = receive_at_once(&message);
-    if (LIKELY(length >= 0)) {
-        if (status != MPI_STATUS_IGNORE)
-            status_set(status, from, tag, length);
-        return MPI_SUCCESS;
-    }
-    return receive_slowly(&message, status, "MPI_Recv");
+    int64_t length = receive_at_once(buffer, count, type, from, tag, comm);
+    if (UNLIKELY(length < 0))
+        return receive_slowly(buffer, count, type, from, tag, comm, status);
+    if (status != MPI_STATUS_IGNORE)
+        status_set(status, from, tag, length);
+    return MPI_SUCCESS;
 }
 
 #define RECV(Count)                                                                                \
@@ -97,11 +139,12 @@ WITH_COUNTS(Recv, RECV, { return receive_blocking(buffer, count, type, from, tag
 /* --- Without waiting ---------------------------------------------------------------------------
  */
 
-static int receive_nonblocking(void *buffer, int64_t count, MPI_Datatype type, int from, int tag,
-                               MPI_Comm comm, MPI_Request *handle)
+static __attribute__((noinline)) int receive_later(void *buffer, int64_t count, MPI_Datatype type,
+                                                   int from, int tag, MPI_Comm comm,
+                                                   MPI_Request *handle)
 {
     struct described message;
-    if (UNLIKELY(!described_receive(&message, buffer, count, type, from, tag, comm))) {
+    if (!described_receive(&message, buffer, count, type, from, tag, comm)) {
         int error = describe_again(&message, true, count, type, from, tag, comm, "MPI_Irecv");
         if (error != MPI_SUCCESS)
             return error;
@@ -115,6 +158,31 @@ static int receive_nonblocking(void *buffer, int64_t count, MPI_Datatype type, i
     mpi_lock();
     *handle = (MPI_Request)receive_request(&message);
     mpi_unlock();
+    return MPI_SUCCESS;
+}
+
+/* A message that lies in the ring already goes from there into the buffer: such a request is over
+ * when it begins. */
+static inline __attribute__((always_inline)) int receive_nonblocking(void *buffer, int64_t count,
+                                                                     MPI_Datatype type, int from,
+                                                                     int tag, MPI_Comm comm,
+                                                                     MPI_Request *handle)
+{
+    struct look look;
+    const struct cell *cell;
+    uint64_t head;
+    int64_t length = -1;
+    if (may_look(&look, buffer, count, type, from, tag, comm) &&
+        (cell = transport_peek(look.peer, &head)) != NULL)
+        length = take_at_once(&look, from, cell, head);
+    if (UNLIKELY(length < 0))
+        return receive_later(buffer, count, type, from, tag, comm, handle);
+    struct request *request = request_new(REQUEST_RECEIVE, comm_of(comm));
+    request->source = from;
+    request->tag = tag;
+    request->bytes = length;
+    request->complete = true;
+    *handle = (MPI_Request)request;
     return MPI_SUCCESS;
 }
 

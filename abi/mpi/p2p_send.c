@@ -1,28 +1,70 @@
-/* MPI_Send and its like. A small message to a peer with room in its ring is one cell: no request,
- * no lock where no threads are. */
+/* MPI_Send and its like. A message that is short enough not to wait for its receiver goes into the
+ * ring at once if that has room: no request, no lock where no threads are. */
 #include "abi/mpi/check.h"
 
 #include <stdlib.h>
 
-/* Puts a small message into the ring right away; false: it needs the long way. */
-static inline __attribute__((always_inline)) bool send_at_once(const struct described *message)
+static inline __attribute__((always_inline)) void copy_short(uint8_t *to, const char *from,
+                                                             size_t bytes)
 {
-    struct peer *peer = message->peer;
-    const struct datatype_stream *stream = &message->stream;
-    if (UNLIKELY(stream->bytes > RING_INLINE || !stream->type->contiguous || mpi.threads ||
-                 peer->queue != NULL || !transport_room(peer)))
+    uint64_t word;
+    if (LIKELY(bytes == sizeof(word))) {
+        memcpy(&word, from, sizeof(word));
+        memcpy(to, &word, sizeof(word));
+    } else {
+        memcpy(to, from, bytes);
+    }
+}
+
+/* Through the arena. False: no room. */
+static __attribute__((noinline)) bool put_in_arena(struct peer *peer, const char *buffer,
+                                                   uint64_t bytes, uint64_t envelope,
+                                                   unsigned source)
+{
+    uint8_t *at = transport_room(peer) ? transport_arena(peer, bytes) : NULL;
+    if (at == NULL)
         return false;
     struct cell *cell = transport_cell(peer);
-    if (LIKELY(stream->bytes == 8)) {
-        uint64_t word;
-        memcpy(&word, stream->buffer, sizeof(word));
-        cell->words[0] = word;
-    } else {
-        memcpy(cell->payload, stream->buffer, (size_t)stream->bytes);
+    struct cell_arena arena = {(uint64_t)(at - peer->arena), bytes};
+    memcpy(at, buffer, bytes);
+    memcpy(cell->payload, &arena, sizeof(arena));
+    cell->envelope = envelope;
+    transport_publish(peer, cell, CELL_LONG, sizeof(arena), source);
+    return true;
+}
+
+/* Puts a message into the ring right away; false: it needs the long way, where everything is
+ * checked again. */
+static inline __attribute__((always_inline)) bool
+send_at_once(const char *buffer, int64_t count, MPI_Datatype type, int to, int tag, MPI_Comm handle)
+{
+    const struct comm *comm = comm_of(handle);
+    const struct datatype *datatype = datatype_of(type);
+    if (UNLIKELY(comm == NULL || datatype == NULL || !datatype->committed ||
+                 !datatype->contiguous || (uint64_t)count > EAGER_MAX ||
+                 (uint64_t)datatype->size > EAGER_MAX || tag < 0 ||
+                 (unsigned)to >= (unsigned)comm->targets || mpi.threads))
+        return false;
+    struct peer *peer = comm->to[to];
+    uint64_t bytes = (uint64_t)count * (uint64_t)datatype->size;
+    uint64_t envelope = cell_envelope(comm->context, tag);
+    unsigned source = (unsigned)comm->rank;
+    if (UNLIKELY(bytes > EAGER_MAX || peer->queue != NULL))
+        return false;
+    if (bytes > RING_INLINE)
+        return put_in_arena(peer, buffer, bytes, envelope, source);
+    uint8_t *more = transport_append(peer, envelope, (unsigned)bytes, source);
+    if (more != NULL) {
+        copy_short(more, buffer, bytes);
+        transport_append_publish(peer);
+        return true;
     }
-    cell->envelope = cell_envelope(message->key.context, message->key.tag);
-    transport_publish(peer, cell, CELL_DATA, (unsigned)stream->bytes,
-                      (unsigned)message->key.source);
+    if (UNLIKELY(!transport_room(peer)))
+        return false;
+    struct cell *cell = transport_cell(peer);
+    copy_short(cell->payload, buffer, bytes);
+    cell->envelope = envelope;
+    transport_publish(peer, cell, CELL_DATA, (unsigned)bytes, source);
     return true;
 }
 
@@ -34,11 +76,18 @@ static struct request *send_request(const struct described *message, enum send_m
     return request;
 }
 
-static __attribute__((noinline)) int send_slowly(const struct described *message,
-                                                 enum send_mode mode)
+static __attribute__((noinline)) int send_slowly(const void *buffer, int64_t count,
+                                                 MPI_Datatype type, int to, int tag, MPI_Comm comm,
+                                                 enum send_mode mode, const char *function)
 {
+    struct described message;
+    if (!described_send(&message, buffer, count, type, to, tag, comm)) {
+        int error = describe_again(&message, false, count, type, to, tag, comm, function);
+        if (error != MPI_SUCCESS || message.nobody)
+            return error;
+    }
     mpi_lock();
-    struct request *request = send_request(message, mode);
+    struct request *request = send_request(&message, mode);
     int error = request_wait_free(request, NULL);
     mpi_unlock();
     return error;
@@ -49,15 +98,9 @@ static inline __attribute__((always_inline)) int send_blocking(const void *buffe
                                                                MPI_Comm comm, enum send_mode mode,
                                                                const char *function)
 {
-    struct described message;
-    if (UNLIKELY(!described_send(&message, buffer, count, type, to, tag, comm))) {
-        int error = describe_again(&message, false, count, type, to, tag, comm, function);
-        if (error != MPI_SUCCESS || message.nobody)
-            return error;
-    }
-    if (mode != SEND_SYNCHRONOUS && send_at_once(&message))
+    if (mode != SEND_SYNCHRONOUS && LIKELY(send_at_once(buffer, count, type, to, tag, comm)))
         return MPI_SUCCESS;
-    return send_slowly(&message, mode);
+    return send_slowly(buffer, count, type, to, tag, comm, mode, function);
 }
 
 #define SEND(Count)                                                                                \
@@ -75,25 +118,33 @@ WITH_COUNTS(Rsend, SEND,
 /* --- Without waiting ---------------------------------------------------------------------------
  */
 
-static inline __attribute__((always_inline)) int
-send_nonblocking(const void *buffer, int64_t count, MPI_Datatype type, int to, int tag,
-                 MPI_Comm comm, enum send_mode mode, MPI_Request *handle, const char *function)
+static __attribute__((noinline)) int send_later(const void *buffer, int64_t count,
+                                                MPI_Datatype type, int to, int tag, MPI_Comm comm,
+                                                enum send_mode mode, MPI_Request *handle,
+                                                const char *function)
 {
     struct described message;
-    if (UNLIKELY(!described_send(&message, buffer, count, type, to, tag, comm))) {
+    if (!described_send(&message, buffer, count, type, to, tag, comm)) {
         int error = describe_again(&message, false, count, type, to, tag, comm, function);
         if (error == MPI_SUCCESS)
             *handle = (MPI_Request)&request_done;
         return error;
     }
-    if (mode != SEND_SYNCHRONOUS && send_at_once(&message)) {
-        *handle = (MPI_Request)&request_done;
-        return MPI_SUCCESS;
-    }
     mpi_lock();
     *handle = (MPI_Request)send_request(&message, mode);
     mpi_unlock();
     return MPI_SUCCESS;
+}
+
+static inline __attribute__((always_inline)) int
+send_nonblocking(const void *buffer, int64_t count, MPI_Datatype type, int to, int tag,
+                 MPI_Comm comm, enum send_mode mode, MPI_Request *handle, const char *function)
+{
+    if (mode != SEND_SYNCHRONOUS && LIKELY(send_at_once(buffer, count, type, to, tag, comm))) {
+        *handle = (MPI_Request)&request_done;
+        return MPI_SUCCESS;
+    }
+    return send_later(buffer, count, type, to, tag, comm, mode, handle, function);
 }
 
 #define ISEND(Count)                                                                               \

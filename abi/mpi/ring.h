@@ -5,20 +5,28 @@
  * A ring is a row of cells of one cache line each. A cell carries sequence, kind, envelope and up
  * to 48 bytes of payload, so that a small message is one line that moves. The sequence is stored
  * last; it is the cell's position plus one, so that a former lap's cell is never taken for a new
- * one. What does not fit into a cell lies in the pair's arena, which is used round and round: its
+ * one. A cell of one short message may hold more of the same envelope and length, one behind the
+ * other: the sender appends to the last cell that it has published as long as there is room,
+ * which is free of charge while the reader has not fetched the line yet, and no later for it than
+ * a cell of its own. The reader leaves a cell with room only once it sees the one behind it.
+ *
+ * What does not fit into a cell lies in the pair's arena, which is used round and round: its
  * bytes are free again when the cell that describes them has been read. */
 #ifndef ABI_MPI_RING_H
 #define ABI_MPI_RING_H
 
 #include "shm/lagoon.h"
 
+#include <stdbool.h>
+
 #define RING_CELLS UINT32_C(256) /* of each ring; the reader returns credit every quarter of it */
 #define RING_ARENA (UINT64_C(256) << 10) /* bytes */
 #define RING_PIECE (RING_ARENA / 16)     /* bytes: longest piece in the arena; at most a quarter */
 #define RING_INLINE 48                   /* bytes of payload in a cell */
+#define RING_MESSAGES 32u                /* in a cell, at most */
 
 enum cell_kind {
-    CELL_DATA = 1, /* a message: `length` bytes of payload */
+    CELL_DATA = 1, /* messages: each `length` bytes of payload */
     CELL_LONG,     /* a message in the arena: struct cell_arena */
     CELL_OFFER,    /* a message that waits for its receiver: struct cell_offer */
     CELL_ACCEPT,   /* the receiver wants it: struct cell_accept */
@@ -26,7 +34,8 @@ enum cell_kind {
     CELL_DONE,     /* the receiver has all of it, or wants nothing: struct cell_accept */
 };
 
-/* head: sequence (32 bits), kind (8), length (8), source rank in its communicator (16);
+/* head: sequence (32 bits), kind (3), messages but the first (5), length (8), source rank in its
+ * communicator (16);
  * envelope: tag (32), context (32). */
 struct cell {
     _Alignas(SHM_LINE) _Atomic uint64_t head;
@@ -69,8 +78,24 @@ static inline uint64_t cell_head(uint32_t position, unsigned kind, unsigned leng
 }
 static inline unsigned cell_kind(uint64_t head)
 {
-    return (uint8_t)(head >> 32);
+    return head >> 32 & 7;
 }
+/* Messages in a cell, 1 to RING_MESSAGES; of a head of kind CELL_DATA. */
+static inline unsigned cell_messages(uint64_t head)
+{
+    return (unsigned)(head >> 35 & (RING_MESSAGES - 1)) + 1;
+}
+#define CELL_ANOTHER (UINT64_C(1) << 35) /* to a head: one message more */
+/* How many more messages a cell takes whose first one has this kind and length. */
+static inline unsigned cell_room(unsigned kind, unsigned length)
+{
+    if (kind != CELL_DATA || length > RING_INLINE / 2)
+        return 0;
+    if (length == 8) /* the most frequent one, without a division */
+        return RING_INLINE / 8 - 1;
+    return length <= 1 ? RING_MESSAGES - 1 : RING_INLINE / length - 1;
+}
+_Static_assert(RING_INLINE / 2 <= RING_MESSAGES, "from 2 bytes on the payload is what limits");
 static inline unsigned cell_length(uint64_t head)
 {
     return (uint8_t)(head >> 40);

@@ -81,7 +81,8 @@ static bool send_first(struct outgoing *item)
         return false;
     struct cell *cell = transport_cell(peer);
     cell->envelope = cell_envelope(request->posted.key.context, request->posted.key.tag);
-    if (request->mode == SEND_SYNCHRONOUS || request->stream.bytes > EAGER_MAX) {
+    if (request->mode == SEND_SYNCHRONOUS ||
+        (request->stream.bytes > EAGER_MAX && request->mode != SEND_WHOLE)) {
         put_offer(request, cell);
         return true;
     }

@@ -21,6 +21,10 @@ struct peer {
     struct cell *out; /* NULL: no ring yet */
     uint32_t head;    /* cells written so far */
     uint32_t limit;   /* head may not go beyond without new credit */
+    /* The last cell, as long as messages like those in it may be appended. */
+    uint32_t open_room;                /* so many; 0: none */
+    struct cell *open;
+    uint64_t open_head, open_envelope; /* what it says */
     const struct block *block;
     struct outgoing *queue, **queue_end; /* who waits for room; once it is not empty all must */
     uint8_t *arena;
@@ -31,6 +35,8 @@ struct peer {
     _Alignas(SHM_LINE) const struct cell *in; /* NULL: the other has made no ring yet */
     uint32_t tail;                            /* cells read so far */
     uint32_t in_mask;
+    uint32_t taken;          /* messages that have been taken of the cell behind those */
+    uint32_t expected;       /* more that this cell may bring, if taken is not 0 */
     uint32_t returned;       /* of them, those that credit has been returned for */
     uint64_t unreturned;     /* bytes of its arena read since */
     const uint8_t *in_arena; /* bytes before it can be used are checked */
@@ -105,10 +111,32 @@ static inline struct cell *transport_cell(struct peer *peer)
 static inline void transport_publish(struct peer *peer, struct cell *cell, unsigned kind,
                                      unsigned length, unsigned source)
 {
+    uint64_t head = cell_head(peer->head, kind, length, source);
     peer->arena_marks[peer->head & (RING_CELLS - 1)] = peer->arena_head;
-    atomic_store_explicit(&cell->head, cell_head(peer->head, kind, length, source),
-                          memory_order_release);
+    atomic_store_explicit(&cell->head, head, memory_order_release);
+    peer->open_room = cell_room(kind, length);
+    peer->open = cell;
+    peer->open_head = head;
+    peer->open_envelope = cell->envelope;
     peer->head++;
+    transport_notify(peer);
+}
+
+/* Where a message of `length` bytes with this envelope goes that may be appended to the last cell:
+ * its payload is written there, then transport_append_publish follows. NULL: it takes a cell. */
+static inline uint8_t *transport_append(const struct peer *peer, uint64_t envelope, unsigned length,
+                                        unsigned source)
+{
+    if (peer->open_room == 0 || peer->open_envelope != envelope ||
+        peer->open_head >> 40 != (source << 8 | length))
+        return NULL;
+    return peer->open->payload + cell_messages(peer->open_head) * length;
+}
+static inline void transport_append_publish(struct peer *peer)
+{
+    peer->open_room--;
+    peer->open_head += CELL_ANOTHER;
+    atomic_store_explicit(&peer->open->head, peer->open_head, memory_order_release);
     transport_notify(peer);
 }
 
@@ -123,24 +151,60 @@ void transport_enqueue(struct peer *peer, struct outgoing *item);
 /* Lets those go on that wait for room. */
 bool transport_flush(void);
 
-/* The next cell from the peer, or NULL. */
-static inline const struct cell *transport_peek(const struct peer *peer, uint64_t *head)
-{
-    const struct cell *cell = &peer->in[peer->tail & peer->in_mask];
-    *head = atomic_load_explicit(&cell->head, memory_order_acquire);
-    return LIKELY((uint32_t)*head == peer->tail + 1) ? cell : NULL;
-}
-
 void transport_return(struct peer *peer);
 
-/* The cell has been read, and with it `arena` bytes. */
-static inline void transport_take(struct peer *peer, uint64_t arena)
+/* The cell has been left, and with it `arena` bytes. */
+static inline void transport_leave(struct peer *peer, uint64_t arena)
 {
     peer->tail++;
+    peer->taken = 0;
     peer->unreturned += arena;
     if (UNLIKELY(peer->tail - peer->returned >= RING_CELLS / 4 ||
                  peer->unreturned >= RING_ARENA / 4))
         transport_return(peer);
+}
+
+/* The cell that holds the next message from the peer, or NULL. Of a CELL_DATA, the message is the
+ * one at transport_payload. */
+static inline const struct cell *transport_peek(struct peer *peer, uint64_t *head)
+{
+    const struct cell *cell = &peer->in[peer->tail & peer->in_mask];
+    if (peer->taken != 0) {
+        /* In a cell with room. The next one first: once that is there, nothing more is appended. */
+        const struct cell *next = &peer->in[(peer->tail + 1) & peer->in_mask];
+        uint64_t behind = atomic_load_explicit(&next->head, memory_order_acquire);
+        *head = atomic_load_explicit(&cell->head, memory_order_acquire);
+        if (cell_messages(*head) > peer->taken && (uint32_t)*head == peer->tail + 1)
+            return cell;
+        if (LIKELY((uint32_t)behind != peer->tail + 2))
+            return NULL;
+        transport_leave(peer, 0);
+        *head = behind;
+        return next;
+    }
+    *head = atomic_load_explicit(&cell->head, memory_order_acquire);
+    return LIKELY((uint32_t)*head == peer->tail + 1) ? cell : NULL;
+}
+
+/* The next message of a cell of kind CELL_DATA; NULL: it does not lie in there. */
+static inline const uint8_t *transport_payload(const struct peer *peer, const struct cell *cell,
+                                               uint64_t head)
+{
+    unsigned at = peer->taken * cell_length(head);
+    return at + cell_length(head) <= RING_INLINE ? cell->payload + at : NULL;
+}
+
+/* The message that transport_peek has shown has been read, and with it `arena` bytes. */
+static inline void transport_take(struct peer *peer, uint64_t head, uint64_t arena)
+{
+    if (peer->taken == 0)
+        peer->expected = cell_room(cell_kind(head), cell_length(head));
+    else
+        peer->expected--;
+    if (peer->expected != 0)
+        peer->taken++;
+    else
+        transport_leave(peer, arena);
 }
 
 /* Bytes in the peer's arena, or NULL when they do not lie inside. */

@@ -154,5 +154,5 @@ void window_send(struct window *window, int rank, const struct window_message *m
     fill(request->owned, message, data, from, length);
     request->forgotten = true;
     struct datatype_stream stream = datatype_stream(request->owned, total, datatype_of(MPI_BYTE));
-    send_begin(request, &stream, peer, SEND_STANDARD, &key);
+    send_begin(request, &stream, peer, SEND_WHOLE, &key);
 }

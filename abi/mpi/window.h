@@ -18,6 +18,7 @@
 #include "abi/mpi/op.h"
 
 #define WINDOW_TAG INT32_MIN
+#define WINDOW_MOST (INT64_C(4) << 10) /* bytes of a message, its head included */
 
 enum window_kind {
     WINDOW_ACCUMULATE = 1, /* the data follows: combined in from stream position `from` on */
@@ -139,7 +140,7 @@ void window_free(struct window *window);
 struct window *window_find(uint32_t context);
 
 /* Sends a message to another rank of the window: the head, then bytes [from, from + length) of
- * `data` (may be NULL). Together at most EAGER_MAX. */
+ * `data` (may be NULL). Together at most WINDOW_MOST. */
 void window_send(struct window *window, int rank, const struct window_message *message,
                  const struct datatype_stream *data, int64_t from, int64_t length);
 /* The tag of the next long data, or of the next result: those of the two are never the same, for

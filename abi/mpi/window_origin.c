@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define DATA_MOST (EAGER_MAX - (int64_t)sizeof(struct window_message)) /* in one message */
+#define DATA_MOST (WINDOW_MOST - (int64_t)sizeof(struct window_message)) /* in one message */
 
 bool window_span(const struct datatype_stream *stream, int64_t place, int64_t *low, int64_t *high)
 {
@@ -247,7 +247,7 @@ static void accumulate_own(const struct window_access *access, const struct data
 {
     struct datatype_stream own = own_memory(access);
     int64_t most = part_most(own.type);
-    char packed[EAGER_MAX];
+    char packed[WINDOW_MOST];
     if (result != NULL)
         datatype_copy(result, &own);
     if (op->handle == MPI_NO_OP)
