@@ -22,12 +22,13 @@ union delete_function {
     MPI_Win_delete_attr_function *win;
 };
 
-/* Freed when the program has freed it and no attribute refers to it any more. */
+/* Freed when the program has freed it and no attribute refers to it any more; until then its key
+ * can be used. */
 struct keyval {
     enum object_kind kind;
     int key;
     int references; /* the program's, and one for each attribute */
-    bool freed;     /* by the program: no new attributes */
+    bool freed;     /* by the program */
     union copy_function copy;
     union delete_function delete;
     void *extra_state;
@@ -52,7 +53,7 @@ static struct keyval *keyval_of(enum object_kind kind, int key)
     int index = key - KEYVAL_FIRST;
 
     if (key < KEYVAL_FIRST || index >= keyval_count || !keyvals[index] ||
-        keyvals[index]->kind != kind || keyvals[index]->freed)
+        keyvals[index]->kind != kind)
         return NULL;
     return keyvals[index];
 }
@@ -104,8 +105,10 @@ static int keyval_free(enum object_kind kind, int *key)
     pthread_mutex_lock(&lock);
     keyval = keyval_of(kind, *key);
     if (keyval) {
-        keyval->freed = true;
-        keyval_release(keyval);
+        if (!keyval->freed) {
+            keyval->freed = true;
+            keyval_release(keyval);
+        }
         *key = MPI_KEYVAL_INVALID;
     }
     pthread_mutex_unlock(&lock);

@@ -1,55 +1,115 @@
 /* Buffered sends. A message that cannot leave at once is copied and goes when it can; the attached
- * buffer (of the communicator, or of all that have none) says how many bytes of such messages there
- * may be at a time. */
+ * buffer (of the communicator, of its session, or of all that have none) says how many bytes of
+ * such messages there may be at a time. */
+#include "abi/mpi/buffered.h"
+
 #include "abi/mpi/check.h"
 #include "abi/mpi/persistent.h"
+#include "abi/mpi/session.h"
 
 #include <stdlib.h>
 
-/* What is attached. The copies themselves come from malloc: the program's buffer only counts. */
-static struct attached {
-    void *memory; /* NULL: nothing is attached */
-    int64_t size; /* bytes; MPI_BUFFER_AUTOMATIC: no limit */
+/* The copies themselves come from malloc: the program's memory only counts. */
+struct buffer {
+    uint32_t references; /* the place where it is attached, and each message in it */
+    void *memory;
+    int64_t size; /* bytes; without a limit for MPI_BUFFER_AUTOMATIC */
     int64_t used;
     uint32_t messages;
-} attached;
+    uint64_t flushes_begun;
+    struct flush *flushes; /* those that are not over, the latest first */
+};
+
+/* A message's part of a buffer; its bytes follow. */
+struct buffered {
+    struct buffer *buffer;
+    int64_t cost;     /* bytes that it counts for */
+    uint64_t flushes; /* flushes begun before it: later ones wait for it */
+    _Alignas(SHM_LINE) char bytes[];
+};
+
+/* MPI_Buffer_iflush. */
+struct flush {
+    struct request *request;
+    uint64_t number; /* flushes begun before it */
+    uint32_t left;   /* messages that it waits for */
+    struct flush *next;
+};
+
+static struct buffer *attached; /* of communicators that have none and come from no session */
+
+void buffer_release(struct buffer *buffer)
+{
+    if (buffer != NULL && --buffer->references == 0)
+        free(buffer);
+}
 
 void buffer_give(struct request *request)
 {
-    attached.used -= (int64_t)request->buffered;
-    attached.messages--;
-    request->buffered = 0;
+    struct buffered *part = request->buffered;
+    struct buffer *buffer = part->buffer;
+    request->buffered = NULL;
+    buffer->used -= part->cost;
+    buffer->messages--;
+    for (struct flush **at = &buffer->flushes; *at != NULL;) {
+        struct flush *flush = *at;
+        if (flush->number >= part->flushes && --flush->left == 0) {
+            *at = flush->next;
+            request_finish(flush->request);
+            free(flush);
+        } else {
+            at = &flush->next;
+        }
+    }
+    buffer_release(buffer);
+}
+
+/* Where the buffer of a communicator's sends stands. */
+static struct buffer **place_of(struct comm *comm)
+{
+    if (comm->buffer != NULL)
+        return &comm->buffer;
+    return comm->session != NULL ? session_buffer(comm->session) : &attached;
+}
+
+static bool has_room(const struct buffer *buffer, int64_t cost)
+{
+    return buffer != NULL &&
+           (buffer->memory == MPI_BUFFER_AUTOMATIC || cost <= buffer->size - buffer->used);
 }
 
 int buffered_begin(const struct described *message, const char *function)
 {
     int64_t bytes = message->stream.bytes, cost = bytes + MPI_BSEND_OVERHEAD;
-    bool automatic = attached.memory == MPI_BUFFER_AUTOMATIC;
-    if (!automatic && (attached.memory == NULL || cost > attached.size - attached.used)) {
-        /* Room may have come since. */
-        engine_poll();
-        if (attached.memory == NULL || cost > attached.size - attached.used) {
-            mpi_unlock();
-            return comm_error(message->comm, MPI_ERR_BUFFER, function,
-                              "the attached buffer has no room for %lld bytes and "
-                              "MPI_BSEND_OVERHEAD; %lld of %lld are in use",
-                              (long long)bytes, (long long)attached.used, (long long)attached.size);
-        }
+    struct buffer **place = place_of(message->comm);
+    if (!has_room(*place, cost))
+        engine_poll(); /* room may have come since */
+    struct buffer *buffer = *place;
+    if (!has_room(buffer, cost)) {
+        mpi_unlock();
+        return comm_error(message->comm, MPI_ERR_BUFFER, function,
+                          "the attached buffer has no room for %lld bytes and "
+                          "MPI_BSEND_OVERHEAD; %lld of %lld are in use",
+                          (long long)bytes, (long long)(buffer != NULL ? buffer->used : 0),
+                          (long long)(buffer != NULL ? buffer->size : 0));
     }
-    struct request *request = request_new(REQUEST_SEND, message->comm);
-    request->owned = malloc(bytes != 0 ? (size_t)bytes : 1);
-    if (request->owned == NULL) {
-        request_free(request);
+    struct buffered *part = aligned_alloc(SHM_LINE, (sizeof(*part) + (size_t)bytes + SHM_LINE - 1) /
+                                                        SHM_LINE * SHM_LINE);
+    if (part == NULL) {
         mpi_unlock();
         return comm_error(message->comm, MPI_ERR_NO_MEM, function, "no memory for %lld bytes",
                           (long long)bytes);
     }
-    datatype_pack(&message->stream, 0, bytes, request->owned);
-    attached.used += cost;
-    attached.messages++;
-    request->buffered = (uint64_t)cost;
+    *part = (struct buffered){.buffer = buffer, .cost = cost, .flushes = buffer->flushes_begun};
+    datatype_pack(&message->stream, 0, bytes, part->bytes);
+    buffer->used += cost;
+    buffer->messages++;
+    buffer->references++;
+    struct request *request = request_new(REQUEST_SEND, message->comm);
+    request->owned = part;
+    request->buffered = part;
     request->forgotten = true;
-    struct datatype_stream copy = datatype_stream(request->owned, bytes, datatype_of(MPI_BYTE));
+    struct datatype_stream copy = datatype_stream(part->bytes, bytes, datatype_of(MPI_BYTE));
     send_begin(request, &copy, message->peer, SEND_STANDARD, &message->key);
     mpi_unlock();
     return MPI_SUCCESS;
@@ -83,56 +143,155 @@ WITH_COUNTS(Ibsend, IBSEND, {
     return error;
 })
 
-/* --- The buffer --------------------------------------------------------------------------------
+/* --- A buffer, wherever it is attached ----------------------------------------------------------
  */
 
-static int attach(void *buffer, int64_t size)
+const char *buffer_problem(int error)
 {
-    check_running("MPI_Buffer_attach");
-    if (attached.memory != NULL)
-        return error_raise(MPI_ERR_BUFFER, "MPI_Buffer_attach", "a buffer is attached already");
+    return error == MPI_ERR_BUFFER ? "a buffer is attached already, or none to be detached"
+           : error == MPI_ERR_ARG  ? "the size is less than 0"
+                                   : "no memory for it";
+}
+
+int buffer_attach(struct buffer **place, void *memory, int64_t size)
+{
+    if (*place != NULL)
+        return MPI_ERR_BUFFER;
     if (size < 0)
-        return error_raise(MPI_ERR_ARG, "MPI_Buffer_attach", "the size is %lld, less than 0",
-                           (long long)size);
+        return MPI_ERR_ARG;
+    struct buffer *buffer = calloc(1, sizeof(*buffer));
+    if (buffer == NULL)
+        return MPI_ERR_NO_MEM;
+    buffer->references = 1;
+    buffer->memory = memory;
+    buffer->size = size;
     mpi_lock();
-    attached.memory = buffer;
-    attached.size = size;
+    *place = buffer;
     mpi_unlock();
     return MPI_SUCCESS;
 }
 
-#define ATTACH(Count) (void *buffer, Count size)
-WITH_COUNTS(Buffer_attach, ATTACH, { return attach(buffer, size); })
-
-static int detach(void *address, int64_t *size)
+int buffer_detach(struct buffer **place, void *address, int64_t *size)
 {
-    check_running("MPI_Buffer_detach");
-    if (attached.memory == NULL)
-        return error_raise(MPI_ERR_BUFFER, "MPI_Buffer_detach", "no buffer is attached");
+    struct buffer *buffer = *place;
+    if (buffer == NULL)
+        return MPI_ERR_BUFFER;
     mpi_lock();
-    ENGINE_WAIT_UNTIL(attached.messages == 0)
-    memcpy(address, &attached.memory, sizeof(attached.memory));
-    *size = attached.size;
-    attached = (struct attached){0};
+    ENGINE_WAIT_UNTIL(buffer->messages == 0)
+    memcpy(address, &buffer->memory, sizeof(buffer->memory));
+    *size = buffer->size;
+    *place = NULL;
+    buffer_release(buffer);
     mpi_unlock();
     return MPI_SUCCESS;
 }
 
-#define DETACH(Count) (void *address, Count *size)
-WITH_COUNTS(Buffer_detach, DETACH, {
+int buffer_flush(struct buffer **place)
+{
+    mpi_lock();
+    struct buffer *buffer = *place;
+    if (buffer != NULL)
+        ENGINE_WAIT_UNTIL(buffer->messages == 0)
+    mpi_unlock();
+    return MPI_SUCCESS;
+}
+
+int buffer_flush_begin(struct buffer **place, MPI_Request *handle)
+{
+    int error = MPI_SUCCESS;
+    mpi_lock();
+    struct buffer *buffer = *place;
+    struct flush *flush = NULL;
+    if (buffer == NULL || buffer->messages == 0) {
+        *handle = (MPI_Request)&request_done;
+    } else if ((flush = malloc(sizeof(*flush))) == NULL) {
+        error = MPI_ERR_NO_MEM;
+    } else {
+        struct request *request = request_new(REQUEST_SEND, NULL);
+        *flush =
+            (struct flush){request, buffer->flushes_begun++, buffer->messages, buffer->flushes};
+        buffer->flushes = flush;
+        *handle = (MPI_Request)request;
+    }
+    mpi_unlock();
+    return error;
+}
+
+/* --- Calls -------------------------------------------------------------------------------------
+ */
+
+static int outcome(struct comm *comm, int error, const char *function)
+{
+    return error == MPI_SUCCESS ? error
+                                : comm_error(comm, error, function, "%s", buffer_problem(error));
+}
+
+#define BUFFER_ATTACH(Count) (void *buffer, Count size)
+WITH_COUNTS(Buffer_attach, BUFFER_ATTACH, {
+    check_running("MPI_Buffer_attach");
+    return outcome(NULL, buffer_attach(&attached, buffer, size), "MPI_Buffer_attach");
+})
+#define BUFFER_DETACH(Count) (void *address, Count *size)
+WITH_COUNTS(Buffer_detach, BUFFER_DETACH, {
     int64_t bytes = 0;
-    int error = detach(address, &bytes);
+    check_running("MPI_Buffer_detach");
+    int error = buffer_detach(&attached, address, &bytes);
     if (error == MPI_SUCCESS)
         *size = bytes;
-    return error;
+    return outcome(NULL, error, "MPI_Buffer_detach");
 })
 
 MPI_PROFILED(Buffer_flush)
 int PMPI_Buffer_flush(void)
 {
     check_running("MPI_Buffer_flush");
-    mpi_lock();
-    ENGINE_WAIT_UNTIL(attached.messages == 0)
-    mpi_unlock();
-    return MPI_SUCCESS;
+    return outcome(NULL, buffer_flush(&attached), "MPI_Buffer_flush");
+}
+
+MPI_PROFILED(Buffer_iflush)
+int PMPI_Buffer_iflush(MPI_Request *request)
+{
+    check_running("MPI_Buffer_iflush");
+    return outcome(NULL, buffer_flush_begin(&attached, request), "MPI_Buffer_iflush");
+}
+
+#define COMM_ATTACH(Count) (MPI_Comm handle, void *buffer, Count size)
+WITH_COUNTS(Comm_attach_buffer, COMM_ATTACH, {
+    static const char function[] = "MPI_Comm_attach_buffer";
+    int error;
+    struct comm *comm = check_comm(handle, function, &error);
+    return comm == NULL ? error
+                        : outcome(comm, buffer_attach(&comm->buffer, buffer, size), function);
+})
+#define COMM_DETACH(Count) (MPI_Comm handle, void *address, Count *size)
+WITH_COUNTS(Comm_detach_buffer, COMM_DETACH, {
+    static const char function[] = "MPI_Comm_detach_buffer";
+    int error;
+    int64_t bytes = 0;
+    struct comm *comm = check_comm(handle, function, &error);
+    if (comm == NULL)
+        return error;
+    error = buffer_detach(&comm->buffer, address, &bytes);
+    if (error == MPI_SUCCESS)
+        *size = bytes;
+    return outcome(comm, error, function);
+})
+
+MPI_PROFILED(Comm_flush_buffer)
+int PMPI_Comm_flush_buffer(MPI_Comm handle)
+{
+    int error;
+    struct comm *comm = check_comm(handle, "MPI_Comm_flush_buffer", &error);
+    return comm == NULL ? error
+                        : outcome(comm, buffer_flush(&comm->buffer), "MPI_Comm_flush_buffer");
+}
+
+MPI_PROFILED(Comm_iflush_buffer)
+int PMPI_Comm_iflush_buffer(MPI_Comm handle, MPI_Request *request)
+{
+    static const char function[] = "MPI_Comm_iflush_buffer";
+    int error;
+    struct comm *comm = check_comm(handle, function, &error);
+    return comm == NULL ? error
+                        : outcome(comm, buffer_flush_begin(&comm->buffer, request), function);
 }

@@ -21,7 +21,7 @@ static int check_envelope(struct comm *comm, bool receives, int rank, int tag, c
     return MPI_SUCCESS;
 }
 
-static struct comm *check_comm(MPI_Comm handle, const char *function, int *error)
+struct comm *check_comm(MPI_Comm handle, const char *function, int *error)
 {
     check_running(function);
     struct comm *comm = comm_of(handle);

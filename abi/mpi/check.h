@@ -57,6 +57,9 @@ int describe_again(struct described *message, bool receives, int64_t count, MPI_
 int describe_probe(struct described *message, int from, int tag, MPI_Comm handle,
                    const char *function);
 
+/* The communicator of a handle; NULL, and an error that has been raised, when it is none. */
+struct comm *check_comm(MPI_Comm handle, const char *function, int *error);
+
 /* Is MPI running, as every call needs? Dies if not. */
 void check_running(const char *function);
 

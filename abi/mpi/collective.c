@@ -36,14 +36,7 @@ int collective_keep(struct schedule *schedule, MPI_Request *handle)
 
 struct comm *collective_comm(MPI_Comm handle, const char *function, int *error)
 {
-    check_running(function);
-    struct comm *comm = comm_of(handle);
-    *error = MPI_SUCCESS;
-    if (comm == NULL)
-        *error = error_raise(MPI_ERR_COMM, function, "%s",
-                             handle == MPI_COMM_NULL ? "the communicator is MPI_COMM_NULL"
-                                                     : "the communicator is none, or freed");
-    return comm;
+    return check_comm(handle, function, error);
 }
 
 int collective_type(struct comm *comm, MPI_Datatype type, int64_t count, const char *function)

@@ -1,5 +1,6 @@
 /* Communicators: their life, and what can be asked of them. */
 #include "abi/mpi/comm.h"
+#include "abi/mpi/buffered.h"
 #include "abi/mpi/slots.h"
 
 #include <stdlib.h>
@@ -37,6 +38,7 @@ void comm_release(struct comm *comm)
     if (!object_release(&comm->object))
         return;
     slots_free(comm->slots);
+    buffer_release(comm->buffer);
     if (comm->local != NULL)
         comm_release(comm->local);
     context_release(comm->context);

@@ -25,10 +25,18 @@ void context_release(uint32_t context);
 
 /* Kinds of negative tags in collective contexts, for calls that only some of the ranks take part
  * in: they are named by a tag of the program's. */
-enum call_tag { TAG_CREATE_GROUP, TAG_INTER_LEADERS, TAG_INTER_CONTEXT };
+enum call_tag {
+    TAG_CREATE_GROUP,
+    TAG_INTER_LEADERS,
+    TAG_INTER_CONTEXT,
+    TAG_FROM_GROUP,  /* by a string: its hash */
+    TAG_FROM_GROUPS, /* the same, between two groups */
+    TAG_PARTITIONED, /* partitioned.c: not the program's tag */
+};
+#define CALL_TAG_MASK 0xfffffff
 static inline int call_tag(enum call_tag kind, int tag)
 {
-    return (int)(UINT32_C(0x80000000) | (uint32_t)kind << 29 | ((uint32_t)tag & 0x1fffffff));
+    return (int)(UINT32_C(0x80000000) | (uint32_t)kind << 28 | ((uint32_t)tag & CALL_TAG_MASK));
 }
 
 /* Adds to the schedule: the first of the group gives out a context for `group` (and `other`, if not

@@ -20,14 +20,6 @@ static int leaders_exchange(struct comm *bridge, int other, int tag, const int *
     return error;
 }
 
-static bool overlap(const struct group *one, const struct group *other)
-{
-    for (int i = 0; i < one->size; i++)
-        if (group_rank_of(other, one->members[i]) != MPI_UNDEFINED)
-            return true;
-    return false;
-}
-
 MPI_PROFILED(Intercomm_create)
 int PMPI_Intercomm_create(MPI_Comm local_handle, int local_leader, MPI_Comm bridge_handle,
                           int remote_leader, int tag, MPI_Comm *made)
@@ -76,7 +68,7 @@ int PMPI_Intercomm_create(MPI_Comm local_handle, int local_leader, MPI_Comm brid
         return error;
     if (remote == NULL)
         return comm_error(local, MPI_ERR_NO_MEM, function, "no memory for %d ranks", sizes[0]);
-    if (overlap(local->group, remote)) {
+    if (group_overlap(local->group, remote)) {
         group_release(remote);
         return comm_error(local, MPI_ERR_COMM, function, "the two groups overlap");
     }

@@ -46,6 +46,7 @@ static int duplicate_make(struct schedule **made, const char *function, MPI_Comm
         copy->local = comm_create(0, group_retain(comm->group), NULL);
     errhandler_release(copy->errhandler);
     copy->errhandler = errhandler_retain(comm->errhandler);
+    copy->session = comm->session;
     copy->topology = comm->topology != NULL ? topology_copy(comm->topology) : NULL;
     mpi_unlock();
     error =
@@ -131,6 +132,7 @@ struct comm *comm_make(struct comm *via, struct group *group, struct group *remo
         comm->local = comm_create(local, group_retain(group), NULL);
     errhandler_release(comm->errhandler);
     comm->errhandler = errhandler_retain(via->errhandler);
+    comm->session = via->session;
     return comm;
 }
 
@@ -329,8 +331,10 @@ int PMPI_Comm_split_type(MPI_Comm handle, int type, int key, MPI_Info info, MPI_
     if (!info_is_valid(info))
         return comm_error(comm, MPI_ERR_INFO, "MPI_Comm_split_type", "the info is none, or freed");
     switch (type) {
-    case MPI_COMM_TYPE_SHARED: /* all ranks of a machine share its lagoon */
-        return split(comm, 0, key, made, "MPI_Comm_split_type");
+    case MPI_COMM_TYPE_SHARED:
+        /* Nobody but a rank writes its memory: each is alone, and can share a window with itself.
+         */
+        return split(comm, (int)transport.rank, key, made, "MPI_Comm_split_type");
     case MPI_UNDEFINED:
     case MPI_COMM_TYPE_HW_GUIDED: /* there is no part of the hardware that could be named */
     case MPI_COMM_TYPE_HW_UNGUIDED:

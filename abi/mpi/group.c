@@ -73,6 +73,14 @@ int group_rank_of(const struct group *group, int rank_in_job)
     return MPI_UNDEFINED;
 }
 
+bool group_overlap(const struct group *one, const struct group *other)
+{
+    for (int i = 0; i < one->size; i++)
+        if (group_rank_of(other, one->members[i]) != MPI_UNDEFINED)
+            return true;
+    return false;
+}
+
 /* --- Tables
  * ------------------------------------------------------------------------------------------ */
 
@@ -137,13 +145,16 @@ int group_compare(const struct group *first, const struct group *second)
 /* --- Calls
  * --------------------------------------------------------------------------------------------- */
 
-/* Hands a new group out, or raises that there is no memory for it. */
-static int give(const char *call, int size, const int members[], MPI_Group *handle)
+/* Hands a new group out, made from members of `from`, or raises that there is no memory for it. */
+static int give(const char *call, const struct group *from, int size, const int members[],
+                MPI_Group *handle)
 {
     struct group *group = group_create(size, members);
 
     if (!group)
         return error_raise(MPI_ERR_NO_MEM, call, NULL);
+    if (size != 0)
+        group->session = from->session;
     *handle = group_handle(group);
     return MPI_SUCCESS;
 }
@@ -256,7 +267,7 @@ static int combine(const char *call, enum set_operation operation, MPI_Group gro
                 members[size++] = second->members[i];
         error = MPI_SUCCESS;
     }
-    error = error ? error_raise(error, call, NULL) : give(call, size, members, newgroup);
+    error = error ? error_raise(error, call, NULL) : give(call, first, size, members, newgroup);
     free(in_first.ranks);
     free(in_second.ranks);
     free(members);
@@ -323,7 +334,7 @@ static int selection_give(const char *call, struct selection *selection, bool in
             if (!selection->taken[i])
                 selection->ranks[size++] = group->members[i];
     }
-    return give(call, size, selection->ranks, newgroup);
+    return give(call, group, size, selection->ranks, newgroup);
 }
 
 static void selection_end(const struct selection *selection)

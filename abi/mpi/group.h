@@ -8,8 +8,13 @@
 
 #include <mpi.h>
 
+struct session;
+
 struct group {
     struct object object;
+    /* The session it comes from, or NULL. The program ends its session last: no reference is held.
+     */
+    struct session *session;
     int size;      /* members */
     int rank;      /* this process's, or MPI_UNDEFINED */
     int members[]; /* by rank in the group: the rank in the job, 0.. */
@@ -31,6 +36,8 @@ void group_release(struct group *group);
 /* The rank of a process of the job in a group, or MPI_UNDEFINED. Takes time proportional to size.
  */
 int group_rank_of(const struct group *group, int rank_in_job);
+/* Is a process in both? Takes time proportional to the product of the sizes. */
+bool group_overlap(const struct group *one, const struct group *other);
 /* For every member of `from` its rank in `to`, or MPI_UNDEFINED, in time linear in both sizes.
  * Returns MPI_SUCCESS or MPI_ERR_NO_MEM. */
 int group_translate(const struct group *from, const struct group *to, int ranks[]);

@@ -1,8 +1,10 @@
-/* The library's beginning and end: MPI_Init and its like, sessions, and what can be asked at any
- * time. */
+/* The library's beginning and end, and what can be asked at any time. The first use, by MPI_Init or
+ * by a session, opens the transport; it stays open until the program ends, since sessions may come
+ * and go. While nobody uses the library, mpi.world is NULL. */
 #include "abi/build_id.h"
 #include "abi/mpi/check.h"
 #include "abi/mpi/comm.h"
+#include "abi/mpi/session.h"
 #include "abi/mpi/slots.h"
 
 #include <asm/unistd.h>
@@ -11,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static struct lock life; /* beginning and end, one at a time */
+static struct lock life;          /* beginning and end, one at a time */
+static struct comm *world, *self; /* once the transport is open */
 
 static struct comm *world_create(uint32_t context, int size, const int *members, MPI_Comm handle,
                                  const char *name)
@@ -25,22 +28,18 @@ static struct comm *world_create(uint32_t context, int size, const int *members,
     return comm;
 }
 
-/* Makes everything ready: by the first of MPI_Init and sessions. */
-static void library_start(int level)
+/* Opens the transport, once. */
+static void library_open(void)
 {
     const char *why = NULL;
-    int self;
     int error = transport_open(&why);
     if (error != 0)
         mpi_die(MPI_ERR_OTHER, "MPI cannot begin: %s (%s)", why, strerror(-error));
-    self = (int)transport.rank;
-    group_set_self(self);
-    mpi.thread_level = level;
-    mpi.threads = level == MPI_THREAD_MULTIPLE;
-    mpi.world =
+    int rank = (int)transport.rank;
+    group_set_self(rank);
+    world =
         world_create(CONTEXT_WORLD, (int)transport.size, NULL, MPI_COMM_WORLD, "MPI_COMM_WORLD");
-    mpi.self = world_create(CONTEXT_SELF(self), 1, &self, MPI_COMM_SELF, "MPI_COMM_SELF");
-    errhandler_set_self(&mpi.self->errhandler);
+    self = world_create(CONTEXT_SELF(rank), 1, &rank, MPI_COMM_SELF, "MPI_COMM_SELF");
     attribute_predefined = (struct attribute_predefined){
         .tag_ub = TAG_MAX,
         .wtime_is_global = 1,
@@ -49,43 +48,82 @@ static void library_start(int level)
         .io = MPI_ANY_SOURCE,
         .host = MPI_PROC_NULL,
     };
+    if (transport.block != NULL)
+        atomic_store_explicit(&transport.block->opened, 1, memory_order_release);
     mpi.up = true;
 }
 
-/* All ranks have come here: then none needs another any more. */
-static void library_end(void)
+/* One user more: MPI_Init, or a session. */
+static void library_enter(int level)
 {
-    PMPI_Barrier(MPI_COMM_WORLD);
+    if (!mpi.up)
+        library_open();
+    if (transport.block != NULL)
+        atomic_store_explicit(&transport.block->finalized, 0, memory_order_release);
+    if (mpi.world == NULL) {
+        mpi.world = world;
+        mpi.self = self;
+        errhandler_set_self(&self->errhandler);
+    }
+    if (level > mpi.thread_level) {
+        mpi.thread_level = level;
+        mpi.threads = level == MPI_THREAD_MULTIPLE;
+    }
+}
+
+/* Have all others found this rank's block? */
+static bool all_opened(void)
+{
+    for (uint32_t i = 0; i < transport.size; i++)
+        if (!transport.peers[i].self &&
+            atomic_load_explicit(&transport.peers[i].block->opened, memory_order_acquire) == 0)
+            return false;
+    return true;
+}
+
+/* The last user is gone: what others still want of this rank goes out, and then it may end. */
+static void library_leave(void)
+{
     mpi_lock();
-    slots_end(mpi.world);
-    while (transport.queued != 0) /* what the others still want of us */
-        engine_step();
+    ENGINE_WAIT_UNTIL(transport.queued == 0 && all_opened())
     mpi_unlock();
     if (transport.block != NULL)
         atomic_store_explicit(&transport.block->finalized, 1, memory_order_release);
     errhandler_set_self(NULL);
     mpi.threads = false;
-    comm_release(mpi.world);
-    comm_release(mpi.self);
+    mpi.thread_level = MPI_THREAD_SINGLE;
     mpi.world = mpi.self = NULL;
-    transport_close();
-    mpi.up = false;
+}
+
+void library_session_begin(int level)
+{
+    lock_take(&life);
+    library_enter(level);
+    mpi.sessions++;
+    lock_give(&life);
+}
+
+void library_session_end(void)
+{
+    lock_take(&life);
+    if (--mpi.sessions == 0 && atomic_load(&mpi.phase) != MPI_RUNNING)
+        library_leave();
+    lock_give(&life);
+}
+
+static int thread_level(int required)
+{
+    return required < MPI_THREAD_SINGLE     ? MPI_THREAD_SINGLE
+           : required > MPI_THREAD_MULTIPLE ? MPI_THREAD_MULTIPLE
+                                            : required;
 }
 
 static int start(int required, int *provided, const char *function)
 {
-    int level = required < MPI_THREAD_SINGLE     ? MPI_THREAD_SINGLE
-                : required > MPI_THREAD_MULTIPLE ? MPI_THREAD_MULTIPLE
-                                                 : required;
     lock_take(&life);
     if (atomic_load(&mpi.phase) != MPI_BEFORE)
         mpi_die(MPI_ERR_OTHER, "%s was called a second time", function);
-    if (!mpi.up) {
-        library_start(level);
-    } else if (level > mpi.thread_level) {
-        mpi.thread_level = level;
-        mpi.threads = level == MPI_THREAD_MULTIPLE;
-    }
+    library_enter(thread_level(required));
     if (provided != NULL)
         *provided = mpi.thread_level;
     atomic_store(&mpi.phase, MPI_RUNNING);
@@ -157,8 +195,13 @@ int PMPI_Finalize(void)
     attributes_delete(OBJECT_COMM, MPI_COMM_WORLD, &mpi.world->attributes);
     lock_take(&life);
     atomic_store(&mpi.phase, MPI_AFTER);
+    /* All ranks come here: then none needs another's slots any more. */
+    PMPI_Barrier(MPI_COMM_WORLD);
+    mpi_lock();
+    slots_end(mpi.world);
+    mpi_unlock();
     if (mpi.sessions == 0)
-        library_end();
+        library_leave();
     lock_give(&life);
     return MPI_SUCCESS;
 }

@@ -29,8 +29,8 @@ enum mpi_phase { MPI_BEFORE, MPI_RUNNING, MPI_AFTER };
 
 struct mpi {
     _Atomic int phase; /* enum mpi_phase: of MPI_Init and MPI_Finalize */
-    int sessions;      /* open ones; they keep the library up too */
-    bool up;           /* the transport is open */
+    int sessions;      /* open ones: the library is in use while there is one, too */
+    bool up;           /* the transport is open: from the first use to the program's end */
     int thread_level;  /* MPI_THREAD_... */
     bool threads;      /* MPI_THREAD_MULTIPLE: the lock is needed */
     struct lock lock;
@@ -38,7 +38,7 @@ struct mpi {
     bool sleeping;          /* one thread sleeps in the kernel for all */
     uint32_t sleepers;      /* threads that sleep on `event` */
     struct matcher matcher;
-    struct request *schedules; /* collectives under way, linked by `next` */
+    struct request *schedules; /* collectives and the like under way, linked by `next` */
     struct comm *world, *self;
 };
 extern struct mpi mpi;
@@ -61,6 +61,7 @@ noreturn __attribute__((format(printf, 2, 3))) void mpi_die(int code, const char
  */
 
 struct slots;
+struct buffer;
 
 struct comm {
     struct object object;
@@ -80,6 +81,8 @@ struct comm {
     uint32_t sequence;   /* collectives begun: tells the tags of those under way apart */
     struct slots *slots; /* for collectives through shared memory; NULL: not made yet */
     bool slots_tried;
+    struct buffer *buffer;   /* attached for buffered sends; NULL: none */
+    struct session *session; /* that it comes from, or NULL; the program ends that one last */
     char name[MPI_MAX_OBJECT_NAME];
 };
 
@@ -110,6 +113,7 @@ enum request_kind {
     REQUEST_RECEIVE,
     REQUEST_SCHEDULE,    /* a collective: schedule.c */
     REQUEST_GENERALIZED, /* the program's own */
+    REQUEST_PARTITIONED, /* partitioned.c */
 };
 
 /* SEND_WHOLE: goes before it is wanted, whatever its length up to RING_PIECE. */
@@ -117,6 +121,7 @@ enum send_mode { SEND_STANDARD, SEND_SYNCHRONOUS, SEND_BUFFERED, SEND_READY, SEN
 
 struct schedule;
 struct generalized;
+struct partitioned;
 
 struct request {
     struct object object;
@@ -132,6 +137,7 @@ struct request {
     bool waits;      /* a receive in the queue of posted ones */
     bool cancelled;
     bool startable;    /* a persistent one that is not for MPI_PROC_NULL */
+    bool reports;      /* a schedule whose status is that of its receive */
     struct comm *comm; /* retained while the request lives */
     struct peer *peer; /* of a send; of a receive once matched */
     struct datatype_stream stream;
@@ -147,8 +153,9 @@ struct request {
     union {
         struct schedule *schedule;
         struct generalized *generalized;
+        struct partitioned *partitioned;
     };
-    uint64_t buffered; /* bytes of the attached buffer in use by it */
+    struct buffered *buffered; /* a buffered send's part of its buffer, or NULL */
     struct request *next;
 };
 
@@ -164,6 +171,21 @@ static inline struct request *request_of(MPI_Request handle)
 /* Waits for a request that is complete or will be, fills the status (may be NULL), frees it. With
  * the lock. Returns its error class. */
 int request_wait_free(struct request *request, MPI_Status *status);
+/* The status of a complete request, which stays as it is; its error class. */
+int request_report(struct request *request, MPI_Status *status);
+/* The request behind a handle: 1; a null or inactive one: 0; neither: -1. */
+int request_look_up(MPI_Request handle, struct request **request);
+/* Are they all requests? Raises what is wrong. */
+int request_check_all(int count, const MPI_Request handles[], const char *function);
+/* The index of one that is complete, MPI_UNDEFINED when all are null or inactive, or -1. */
+int request_find_complete(int count, const MPI_Request handles[]);
+#define BAD_REQUEST(Function, Index)                                                               \
+    error_raise(MPI_ERR_REQUEST, Function, "request %d is no request, or one that has been freed", \
+                (int)(Index))
+static inline MPI_Status *status_at(MPI_Status *statuses, int i)
+{
+    return statuses != MPI_STATUSES_IGNORE ? &statuses[i] : MPI_STATUS_IGNORE;
+}
 /* A send that was complete at once. */
 extern struct request request_done;
 

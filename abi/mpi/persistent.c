@@ -1,5 +1,6 @@
 /* Persistent requests: a send, receive or collective described once and started many times. */
 #include "abi/mpi/persistent.h"
+#include "abi/mpi/partitioned.h"
 #include "abi/mpi/schedule.h"
 
 static struct request *persistent_new(enum request_kind kind, const struct described *message,
@@ -88,6 +89,8 @@ static int start(struct request *request, const char *function)
         schedule_start(request);
     } else if (!request->startable) {
         request->complete = true; /* MPI_PROC_NULL */
+    } else if (request->kind == REQUEST_PARTITIONED) {
+        partitioned_start(request);
     } else if (request->kind == REQUEST_RECEIVE) {
         struct datatype_stream stream = request->stream;
         struct match_key key = request->posted.key;

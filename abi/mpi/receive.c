@@ -1,5 +1,6 @@
 /* Receiving: matching what comes with what waits, and taking the data where it lies. */
 #include "abi/mpi/library.h"
+#include "abi/mpi/partitioned.h"
 
 #include <stdlib.h>
 
@@ -135,9 +136,15 @@ static void hold(const struct arrival *arrival)
 
 void receive_arrived(const struct arrival *arrival)
 {
-    if (UNLIKELY(arrival->key.tag < 0 && arrival->key.context % 2 == 0)) {
-        window_arrived(arrival);
-        return;
+    if (UNLIKELY(arrival->key.tag < 0)) {
+        if (arrival->key.context % 2 == 0) {
+            window_arrived(arrival);
+            return;
+        }
+        if (arrival->key.tag == PARTITIONED_ANNOUNCE) {
+            partitioned_arrived(arrival);
+            return;
+        }
     }
     struct posted *posted = match_message(&mpi.matcher, &arrival->key);
     if (posted != NULL)

@@ -2,6 +2,7 @@
  * for them, test them, free and cancel them. */
 #include "abi/mpi/generalized.h"
 #include "abi/mpi/library.h"
+#include "abi/mpi/partitioned.h"
 #include "abi/mpi/schedule.h"
 
 #include <stdlib.h>
@@ -44,6 +45,7 @@ struct request *request_new(enum request_kind kind, struct comm *comm)
     request->mode = SEND_STANDARD;
     request->complete = request->active = request->persistent = request->immortal = false;
     request->forgotten = request->waits = request->cancelled = request->startable = false;
+    request->reports = false;
     request->comm = comm;
     request->peer = NULL;
     request->stream.type = NULL;
@@ -53,7 +55,7 @@ struct request *request_new(enum request_kind kind, struct comm *comm)
     request->pending = NULL;
     request->error = MPI_SUCCESS;
     request->schedule = NULL;
-    request->buffered = 0;
+    request->buffered = NULL;
     if (comm != NULL && comm != mpi.world)
         comm_retain(comm);
     return request;
@@ -70,6 +72,8 @@ void request_free(struct request *request)
             schedule_free(request->schedule);
         if (request->kind == REQUEST_GENERALIZED)
             generalized_free(request);
+        if (request->kind == REQUEST_PARTITIONED)
+            partitioned_free(request);
     }
     if (request->id != 0)
         name_free(request->id);
@@ -91,7 +95,7 @@ void request_finish(struct request *request)
         name_free(request->id);
         request->id = 0;
     }
-    if (request->buffered != 0)
+    if (request->buffered != NULL)
         buffer_give(request);
     if (UNLIKELY(request->pending != NULL))
         --*request->pending;
@@ -157,13 +161,11 @@ static void name_free(uint64_t id)
 /* --- Completion --------------------------------------------------------------------------------
  */
 
-/* Of a request that is complete: its status and error; then it is inactive, or gone. */
-static int collect(struct request *request, MPI_Request *handle, MPI_Status *status)
+int request_report(struct request *request, MPI_Status *status)
 {
-    int error = request->error;
-    if (request->kind == REQUEST_GENERALIZED) {
-        error = generalized_query(request, status);
-    } else if (request->kind == REQUEST_RECEIVE || request->cancelled) {
+    if (request->kind == REQUEST_GENERALIZED)
+        return generalized_query(request, status);
+    if (request->kind == REQUEST_RECEIVE || request->reports || request->cancelled) {
         status_set(status, request->source, request->tag, request->bytes);
         if (status != NULL)
             status->MPI_internal[2] = request->cancelled;
@@ -172,6 +174,13 @@ static int collect(struct request *request, MPI_Request *handle, MPI_Status *sta
         status_set_empty(status);
         status->MPI_ERROR = before;
     }
+    return request->error;
+}
+
+/* Of a request that is complete: its status and error; then it is inactive, or gone. */
+static int collect(struct request *request, MPI_Request *handle, MPI_Status *status)
+{
+    int error = request_report(request, status);
     if (request->persistent) {
         request->active = false;
         request->cancelled = false;
@@ -194,8 +203,7 @@ int request_wait_free(struct request *request, MPI_Status *status)
     return collect(request, NULL, status);
 }
 
-/* The request behind a handle: 1; a null or inactive one: 0; neither: -1. */
-static int look_up(MPI_Request handle, struct request **request)
+int request_look_up(MPI_Request handle, struct request **request)
 {
     *request = NULL;
     if (handle == MPI_REQUEST_NULL)
@@ -205,10 +213,6 @@ static int look_up(MPI_Request handle, struct request **request)
         return -1;
     return !inactive(*request);
 }
-
-#define BAD_REQUEST(Function, Index)                                                               \
-    error_raise(MPI_ERR_REQUEST, Function, "request %d is no request, or one that has been freed", \
-                (int)(Index))
 
 static int raise(const struct request *request, struct comm *comm, int error, const char *function)
 {
@@ -225,7 +229,7 @@ int PMPI_Wait(MPI_Request *handle, MPI_Status *status)
 {
     struct request *request;
     mpi_lock();
-    int known = look_up(*handle, &request);
+    int known = request_look_up(*handle, &request);
     if (known != 1) {
         mpi_unlock();
         if (known < 0)
@@ -245,7 +249,7 @@ int PMPI_Test(MPI_Request *handle, int *flag, MPI_Status *status)
 {
     struct request *request;
     mpi_lock();
-    int known = look_up(*handle, &request);
+    int known = request_look_up(*handle, &request);
     *flag = 1;
     if (known != 1) {
         mpi_unlock();
@@ -265,44 +269,8 @@ int PMPI_Test(MPI_Request *handle, int *flag, MPI_Status *status)
     return raise(request, comm, error, "MPI_Test");
 }
 
-MPI_PROFILED(Request_get_status)
-int PMPI_Request_get_status(MPI_Request handle, int *flag, MPI_Status *status)
-{
-    struct request *request;
-    mpi_lock();
-    int known = look_up(handle, &request);
-    *flag = 1;
-    if (known != 1) {
-        mpi_unlock();
-        if (known < 0)
-            return BAD_REQUEST("MPI_Request_get_status", 0);
-        status_set_empty(status);
-        return MPI_SUCCESS;
-    }
-    if (!request->complete)
-        engine_step();
-    *flag = request->complete;
-    if (*flag) {
-        if (request->kind == REQUEST_GENERALIZED)
-            generalized_query(request, status);
-        else if (request->kind == REQUEST_RECEIVE) {
-            status_set(status, request->source, request->tag, request->bytes);
-            if (status != NULL)
-                status->MPI_internal[2] = request->cancelled;
-        } else
-            status_set_empty(status);
-    }
-    mpi_unlock();
-    return MPI_SUCCESS;
-}
-
 /* --- Several -----------------------------------------------------------------------------------
  */
-
-static MPI_Status *status_at(MPI_Status *statuses, int i)
-{
-    return statuses != MPI_STATUSES_IGNORE ? &statuses[i] : MPI_STATUS_IGNORE;
-}
 
 /* Collects one of several; its error goes into its status. */
 static int collect_at(MPI_Request *handles, int i, struct request *request, MPI_Status *status)
@@ -321,14 +289,13 @@ static int in_status(int error, const char *function)
                        "at least one of the operations has failed: see the statuses");
 }
 
-/* Are they all requests? */
-static int check_all(int count, MPI_Request handles[], const char *function)
+int request_check_all(int count, const MPI_Request handles[], const char *function)
 {
     struct request *request;
     if (count < 0)
         return error_raise(MPI_ERR_COUNT, function, "the count is %d, less than 0", count);
     for (int i = 0; i < count; i++)
-        if (look_up(handles[i], &request) < 0)
+        if (request_look_up(handles[i], &request) < 0)
             return BAD_REQUEST(function, i);
     return MPI_SUCCESS;
 }
@@ -336,7 +303,7 @@ static int check_all(int count, MPI_Request handles[], const char *function)
 MPI_PROFILED(Waitall)
 int PMPI_Waitall(int count, MPI_Request handles[], MPI_Status statuses[])
 {
-    int result = check_all(count, handles, "MPI_Waitall");
+    int result = request_check_all(count, handles, "MPI_Waitall");
     if (result != MPI_SUCCESS)
         return result;
     mpi_lock();
@@ -347,7 +314,7 @@ int PMPI_Waitall(int count, MPI_Request handles[], MPI_Status statuses[])
             handles[i] = MPI_REQUEST_NULL;
             continue;
         }
-        if (look_up(handles[i], &request) == 0) {
+        if (request_look_up(handles[i], &request) == 0) {
             status_set_empty(status);
             continue;
         }
@@ -362,7 +329,7 @@ int PMPI_Waitall(int count, MPI_Request handles[], MPI_Status statuses[])
 MPI_PROFILED(Testall)
 int PMPI_Testall(int count, MPI_Request handles[], int *flag, MPI_Status statuses[])
 {
-    int result = check_all(count, handles, "MPI_Testall");
+    int result = request_check_all(count, handles, "MPI_Testall");
     if (result != MPI_SUCCESS)
         return result;
     struct request *request;
@@ -370,11 +337,11 @@ int PMPI_Testall(int count, MPI_Request handles[], int *flag, MPI_Status statuse
     engine_step();
     *flag = 1;
     for (int i = 0; i < count && *flag; i++)
-        if (look_up(handles[i], &request) == 1 && !request->complete)
+        if (request_look_up(handles[i], &request) == 1 && !request->complete)
             *flag = 0;
     for (int i = 0; i < count && *flag; i++) {
         MPI_Status *status = status_at(statuses, i);
-        if (look_up(handles[i], &request) == 0)
+        if (request_look_up(handles[i], &request) == 0)
             status_set_empty(status);
         else if (collect_at(handles, i, request, status) != MPI_SUCCESS)
             result = MPI_ERR_IN_STATUS;
@@ -383,13 +350,12 @@ int PMPI_Testall(int count, MPI_Request handles[], int *flag, MPI_Status statuse
     return in_status(result, "MPI_Testall");
 }
 
-/* The index of one that is complete, MPI_UNDEFINED when all are null or inactive, or -1. */
-static int find_complete(int count, MPI_Request handles[])
+int request_find_complete(int count, const MPI_Request handles[])
 {
     int found = MPI_UNDEFINED;
     struct request *request;
     for (int i = 0; i < count; i++) {
-        if (look_up(handles[i], &request) != 1)
+        if (request_look_up(handles[i], &request) != 1)
             continue;
         if (request->complete)
             return i;
@@ -417,23 +383,23 @@ static int collect_any(int count, MPI_Request handles[], int index, MPI_Status *
 MPI_PROFILED(Waitany)
 int PMPI_Waitany(int count, MPI_Request handles[], int *index, MPI_Status *status)
 {
-    int result = check_all(count, handles, "MPI_Waitany");
+    int result = request_check_all(count, handles, "MPI_Waitany");
     if (result != MPI_SUCCESS)
         return result;
     mpi_lock();
-    ENGINE_WAIT_UNTIL((*index = find_complete(count, handles)) != -1)
+    ENGINE_WAIT_UNTIL((*index = request_find_complete(count, handles)) != -1)
     return collect_any(count, handles, *index, status, "MPI_Waitany");
 }
 
 MPI_PROFILED(Testany)
 int PMPI_Testany(int count, MPI_Request handles[], int *index, int *flag, MPI_Status *status)
 {
-    int result = check_all(count, handles, "MPI_Testany");
+    int result = request_check_all(count, handles, "MPI_Testany");
     if (result != MPI_SUCCESS)
         return result;
     mpi_lock();
     engine_step();
-    *index = find_complete(count, handles);
+    *index = request_find_complete(count, handles);
     *flag = *index != -1;
     if (!*flag) {
         *index = MPI_UNDEFINED;
@@ -451,7 +417,7 @@ static int collect_some(int count, MPI_Request handles[], int *found, int indice
     *found = 0;
     for (int i = 0; i < count; i++) {
         struct request *request;
-        if (look_up(handles[i], &request) != 1 || !request->complete)
+        if (request_look_up(handles[i], &request) != 1 || !request->complete)
             continue;
         if (collect_at(handles, i, request, status_at(statuses, *found)) != MPI_SUCCESS)
             result = MPI_ERR_IN_STATUS;
@@ -465,12 +431,12 @@ MPI_PROFILED(Waitsome)
 int PMPI_Waitsome(int count, MPI_Request handles[], int *found, int indices[],
                   MPI_Status statuses[])
 {
-    int result = check_all(count, handles, "MPI_Waitsome");
+    int result = request_check_all(count, handles, "MPI_Waitsome");
     if (result != MPI_SUCCESS)
         return result;
     int index;
     mpi_lock();
-    ENGINE_WAIT_UNTIL((index = find_complete(count, handles)) != -1)
+    ENGINE_WAIT_UNTIL((index = request_find_complete(count, handles)) != -1)
     if (index == MPI_UNDEFINED) {
         mpi_unlock();
         *found = MPI_UNDEFINED;
@@ -483,12 +449,12 @@ MPI_PROFILED(Testsome)
 int PMPI_Testsome(int count, MPI_Request handles[], int *found, int indices[],
                   MPI_Status statuses[])
 {
-    int result = check_all(count, handles, "MPI_Testsome");
+    int result = request_check_all(count, handles, "MPI_Testsome");
     if (result != MPI_SUCCESS)
         return result;
     mpi_lock();
     engine_step();
-    if (find_complete(count, handles) == MPI_UNDEFINED) {
+    if (request_find_complete(count, handles) == MPI_UNDEFINED) {
         mpi_unlock();
         *found = MPI_UNDEFINED;
         return MPI_SUCCESS;

@@ -137,7 +137,8 @@ struct block {
     uint32_t rank, size; /* of the job */
     uint32_t reserved;
     _Alignas(SHM_LINE) _Atomic uint32_t asleep; /* not 0: it sleeps or is about to: wake it */
-    _Atomic uint32_t finalized;                 /* 1: it has called MPI_Finalize, and may end */
+    _Atomic uint32_t finalized;                 /* 1: it does not use MPI now, and may end */
+    _Atomic uint32_t opened;                    /* 1: it has found the blocks of all others */
     _Alignas(SHM_LINE) struct lane lanes[];     /* [size] */
 };
 

@@ -1,5 +1,7 @@
 #include "abi/mpi/schedule.h"
 
+#include "abi/mpi/partitioned.h"
+
 #include <stdlib.h>
 
 enum step_kind { STEP_SEND, STEP_RECEIVE, STEP_WAIT, STEP_COPY, STEP_REDUCE, STEP_CALL };
@@ -8,6 +10,7 @@ struct step {
     enum step_kind kind;
     struct datatype_stream stream, from; /* from: of a copy */
     struct peer *peer;
+    uint32_t context;
     int source, tag;
     struct op *op;
     const void *left;
@@ -99,7 +102,8 @@ static struct step *add(struct schedule *schedule, enum step_kind kind)
         schedule->room = room;
     }
     struct step *step = &schedule->steps[schedule->count++];
-    *step = (struct step){.kind = kind, .tag = schedule->tag};
+    *step =
+        (struct step){.kind = kind, .context = schedule->comm->context + 1, .tag = schedule->tag};
     return step;
 }
 
@@ -132,6 +136,29 @@ void schedule_send_to(struct schedule *schedule, struct datatype_stream from, in
 void schedule_receive_from(struct schedule *schedule, struct datatype_stream to, int rank_in_job)
 {
     schedule_receive(schedule, to, rank_in_job);
+}
+
+void schedule_program_send(struct schedule *schedule, struct datatype_stream from,
+                           struct peer *peer, const struct match_key *key)
+{
+    struct step *step = add(schedule, STEP_SEND);
+    step->stream = from;
+    step->peer = peer;
+    step->context = key->context;
+    step->source = key->source;
+    step->tag = key->tag;
+    type_retain(from.type);
+}
+
+void schedule_program_receive(struct schedule *schedule, struct datatype_stream to,
+                              const struct match_key *key)
+{
+    struct step *step = add(schedule, STEP_RECEIVE);
+    step->stream = to;
+    step->context = key->context;
+    step->source = key->source;
+    step->tag = key->tag;
+    type_retain(to.type);
 }
 
 void schedule_tag(struct schedule *schedule, int tag)
@@ -205,7 +232,7 @@ static void begin_message(struct schedule *schedule, const struct step *step)
 {
     bool sends = step->kind == STEP_SEND;
     struct request *request = request_new(sends ? REQUEST_SEND : REQUEST_RECEIVE, schedule->comm);
-    struct match_key key = {schedule->comm->context + 1, step->source, step->tag};
+    struct match_key key = {step->context, step->source, step->tag};
     type_retain(step->stream.type);
     schedule->under_way[schedule->under_way_count++] = request;
     if (sends)
@@ -226,6 +253,11 @@ static bool settled(struct schedule *schedule)
         }
         if (request->error != MPI_SUCCESS && schedule->request->error == MPI_SUCCESS)
             schedule->request->error = request->error;
+        if (schedule->request->reports && request->kind == REQUEST_RECEIVE) {
+            schedule->request->source = request->source;
+            schedule->request->tag = request->tag;
+            schedule->request->bytes = request->bytes;
+        }
         request_free(request);
     }
     schedule->under_way_count = left;
@@ -274,7 +306,8 @@ bool schedule_advance(void)
     advancing = true;
     for (struct request **at = &mpi.schedules; *at != NULL;) {
         struct request *request = *at;
-        moved |= advance(request->schedule);
+        moved |= request->kind == REQUEST_PARTITIONED ? partitioned_advance(request)
+                                                      : advance(request->schedule);
         if (request->complete) {
             *at = request->next;
             request_finish(request);

@@ -33,6 +33,13 @@ void schedule_tag(struct schedule *schedule, int tag);
 void schedule_send_to(struct schedule *schedule, struct datatype_stream from, int rank_in_job);
 void schedule_receive_from(struct schedule *schedule, struct datatype_stream to, int rank_in_job);
 
+/* A message of the program's own, in the key's context and with its tag; the receive's may be
+ * wildcards. The status of the schedule's request is then this receive's, if it `reports`. */
+void schedule_program_send(struct schedule *schedule, struct datatype_stream from,
+                           struct peer *peer, const struct match_key *key);
+void schedule_program_receive(struct schedule *schedule, struct datatype_stream to,
+                              const struct match_key *key);
+
 /* Memory that is freed with the schedule. */
 void *schedule_memory(struct schedule *schedule, int64_t bytes);
 /* Memory for `count` of `type`, whose bounds may lie anywhere: what to give as its buffer. */

@@ -1,13 +1,19 @@
 /* The tool interface (MPI: The MPI Tool Information Interface): what a tool can read of the library
  * while a program runs. There are a few variables in one category, no enumerations and no events.
  */
+#include "abi/mpi/tool.h"
 #include "abi/mpi/library.h"
 #include "abi/mpi/ring.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static _Atomic int users; /* MPI_T_init_thread calls less MPI_T_finalize calls */
+static _Atomic int users;
+
+int tool_users(void)
+{
+    return users;
+}
 
 static uint64_t read_posted(void)
 {
@@ -23,9 +29,43 @@ static uint64_t read_unexpected(void)
     return mpi.matcher.waiting;
 }
 
+/* What the rings have carried: modulo 2^32 for each pair of ranks. */
+static uint64_t read_sent(void)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < transport.size; i++)
+        sum += transport.peers[i].head;
+    return sum;
+}
+
+static uint64_t read_received(void)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < transport.size; i++)
+        sum += transport.peers[i].tail;
+    return sum;
+}
+
+static uint64_t read_queued(void)
+{
+    return transport.queued;
+}
+
 static uint64_t read_inline(void)
 {
     return RING_INLINE;
+}
+
+static uint64_t read_eager(void)
+{
+    return EAGER_MAX;
+}
+
+static uint64_t read_ring(void)
+{
+    return RING_CELLS;
 }
 
 struct variable {
@@ -38,12 +78,23 @@ static const struct variable performance[] = {
      read_posted},
     {"unexpected_messages", "messages that wait for their receive", MPI_T_PVAR_CLASS_LEVEL,
      read_unexpected},
+    {"cells_sent",
+     "cells sent to other ranks: one for each message of up to 4 KiB, some for a longer one",
+     MPI_T_PVAR_CLASS_COUNTER, read_sent},
+    {"cells_received", "cells received from other ranks", MPI_T_PVAR_CLASS_COUNTER, read_received},
+    {"blocked_peers", "ranks whose ring is full, so that messages to them wait",
+     MPI_T_PVAR_CLASS_LEVEL, read_queued},
 };
 static const struct variable control[] = {
     {"cell_payload", "bytes of a message that travel in one cache line with its envelope", 0,
      read_inline},
+    {"eager_limit", "bytes of a message up to which it is sent before it is wanted", 0, read_eager},
+    {"ring_cells", "cells of the ring from one rank to another", 0, read_ring},
 };
-enum { PVARS = 2, CVARS = 1 };
+enum {
+    PVARS = sizeof(performance) / sizeof(performance[0]),
+    CVARS = sizeof(control) / sizeof(control[0])
+};
 
 struct MPI_T_cvar_handle_t {
     const struct variable *variable;
