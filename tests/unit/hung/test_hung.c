@@ -64,8 +64,8 @@ size_t crash_frames(const struct shm_crash *crash, const char *kernel, const cha
 {
     (void)kernel, (void)program;
     cr_assert_eq(crash->frames, 1u);
-    frames[0] = (struct crash_frame){.function = "sys_example",
-                                     .offset = crash->backtrace[0] & 0xff};
+    frames[0] =
+        (struct crash_frame){.function = "sys_example", .offset = crash->backtrace[0] & 0xff};
     return 1;
 }
 
