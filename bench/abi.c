@@ -2,11 +2,13 @@
  * beside native Linux, `pc` beside a Linux guest in the same QEMU (where a kernel for it was
  * given).
  *
- *   bench/abi ATOLL PROGRAM OPENMP FOLDER ROUNDS PLATFORM... [-- KERNEL GUEST]
+ *   bench/abi ATOLL PROGRAM OPENMP COMPUTE FOLDER ROUNDS PLATFORM... [-- KERNEL GUEST]
  *
- * PROGRAM and OPENMP are bench/programs/abi and openmp; FOLDER is where files are measured and
- * scratch files lie; KERNEL a bzImage and GUEST the program bench/linux_guest. The two sides take
- * turns, one round each; figures are medians over the rounds. Ends with 1 when a run fails. */
+ * PROGRAM, OPENMP and COMPUTE are bench/programs/abi, openmp and compute; FOLDER is where files are
+ * measured and scratch files lie; KERNEL a bzImage and GUEST the program bench/linux_guest. The two
+ * sides take turns, one round each, and for computing COMPUTE_TURNS times as often, on one CPU;
+ * figures are medians. Ends with 1 when a run fails. */
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,13 +19,16 @@
 #include <unistd.h>
 
 #define ROUNDS_MAX 100
+#define COMPUTE_TURNS 5    /* in a round */
+#define COMPUTE_TIME "300" /* ms for each figure */
+#define VALUES_MAX (ROUNDS_MAX * COMPUTE_TURNS)
 #define NAMES_MAX 64
 #define OPENMP_CORES 4
 enum side { ATOLL, LINUX, SIDES };
 
 static struct figure {
     char name[48];
-    double values[SIDES][ROUNDS_MAX];
+    double values[SIDES][VALUES_MAX];
     int counts[SIDES];
 } figures[NAMES_MAX];
 static int figure_count;
@@ -55,7 +60,7 @@ static void keep(enum side side, const char *name, double value)
         return;
     if (i == figure_count)
         snprintf(figures[figure_count++].name, sizeof(figures[i].name), "%s", name);
-    if (figures[i].counts[side] < ROUNDS_MAX)
+    if (figures[i].counts[side] < VALUES_MAX)
         figures[i].values[side][figures[i].counts[side]++] = value;
 }
 
@@ -82,6 +87,44 @@ __attribute__((format(printf, 2, 3))) static bool run(enum side side, const char
         return true;
     fprintf(stderr, "bench/abi: failed: %s\n", command);
     return false;
+}
+
+/* The last CPU that there is, for this process and what it starts; or all of them again. */
+static void bind_cpu(const cpu_set_t *all, bool one)
+{
+    cpu_set_t set = *all;
+
+    if (one) {
+        int last = CPU_SETSIZE - 1;
+
+        while (last > 0 && !CPU_ISSET(last, all))
+            last--;
+        CPU_ZERO(&set);
+        CPU_SET(last, &set);
+    }
+    sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Computing: short turns on the same CPU, so that what the host does meanwhile falls on both. */
+static bool run_computing(const char *atoll, const char *platform, const char *compute,
+                          const char *folder, const char *kernel, const char *guest)
+{
+    bool pc = !strcmp(platform, "pc"), good = true;
+    cpu_set_t all;
+
+    sched_getaffinity(0, sizeof(all), &all);
+    bind_cpu(&all, true);
+    for (int i = 0; i < COMPUTE_TURNS; i++) {
+        good &= run(ATOLL, "'%s' run --quiet --platform %s --timeout 300 -m 64M '%s' " COMPUTE_TIME,
+                    atoll, platform, compute);
+        if (!pc)
+            good &= run(LINUX, "'%s' " COMPUTE_TIME, compute);
+        else if (guest)
+            good &=
+                run(LINUX, "'%s' '%s' '%s' 1 '%s' " COMPUTE_TIME, guest, kernel, compute, folder);
+    }
+    bind_cpu(&all, false);
+    return good;
 }
 
 static double value_of(const char *name, enum side side)
@@ -119,21 +162,22 @@ int main(int argc, char **argv)
     const char *kernel = NULL, *guest = NULL;
     bool good = true;
 
-    for (int i = 6; i < argc; i++) {
+    for (int i = 7; i < argc; i++) {
         if (strcmp(argv[i], "--") != 0)
             continue;
         kernel = i + 1 < argc ? argv[i + 1] : NULL;
         guest = i + 2 < argc ? argv[i + 2] : NULL;
         argc = i;
     }
-    if (argc < 7 || atoi(argv[5]) < 1) {
-        fprintf(stderr, "usage: bench/abi ATOLL PROGRAM OPENMP FOLDER ROUNDS PLATFORM... "
+    if (argc < 8 || atoi(argv[6]) < 1 || atoi(argv[6]) > ROUNDS_MAX) {
+        fprintf(stderr, "usage: bench/abi ATOLL PROGRAM OPENMP COMPUTE FOLDER ROUNDS PLATFORM... "
                         "[-- KERNEL GUEST]\n");
         return 2;
     }
-    const char *atoll = argv[1], *program = argv[2], *openmp = argv[3], *folder = argv[4];
-    int rounds = atoi(argv[5]), cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    for (int p = 6; p < argc; p++) {
+    const char *atoll = argv[1], *program = argv[2], *openmp = argv[3], *compute = argv[4],
+               *folder = argv[5];
+    int rounds = atoi(argv[6]), cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    for (int p = 7; p < argc; p++) {
         bool pc = !strcmp(argv[p], "pc");
 
         figure_count = 0;
@@ -155,6 +199,7 @@ int main(int argc, char **argv)
                 good &=
                     run(LINUX, "'%s' '%s' '%s' %d '%s' 1", guest, kernel, openmp, threads, folder);
             }
+            good &= run_computing(atoll, argv[p], compute, folder, kernel, guest);
         }
         print_table(argv[p], pc ? "Linux guest" : "Linux", rounds);
     }

@@ -91,6 +91,11 @@ unsigned platform_cores_stop(void);
  * for from this one (translation flushes), so that two waiting cores never deadlock. */
 void platform_relax(void);
 
+/* The program has nothing to do until others go on (sched_yield): where this machine has more cores
+ * than there are processors for them, lets somebody else have this one's. Returns soon otherwise.
+ */
+void platform_yield(void);
+
 /* --- Time --------------------------------------------------------------------------------------
  */
 

@@ -3,6 +3,7 @@
 #include "instance/log.h"
 #include "instance/mm/kmalloc.h"
 #include "instance/mm/user.h"
+#include "instance/platform/platform.h"
 #include "instance/sched/thread.h"
 #include "instance/syscall/calls.h"
 #include "instance/syscall/timespec.h"
@@ -33,6 +34,7 @@ int64_t sys_sched_yield(struct trap_frame *frame)
 {
     (void)frame;
     schedule_yield();
+    platform_yield(); /* also where an equal had its turn: it may wait for the same */
     return 0;
 }
 

@@ -302,14 +302,16 @@ PC_TEST(command, qemu_dies)
     check_nothing_left("kill -9 of QEMU");
 }
 
-/* --gdb waits before the machine's first instruction and says how to attach. */
-PC_TEST(command, waits_for_gdb)
+/* --gdb waits before the first instruction (of the machine, or of the kernel) and says how to
+ * attach.
+ */
+MACHINE_TEST(command, waits_for_gdb)
 {
     struct command command = atoll_run(platform);
 
     command_add(&command, "--gdb", app_path("hello"), NULL);
     struct child child = child_start(&command, NULL);
-    child_wait_for(&child, "target remote", 30);
+    child_wait_for(&child, strcmp(platform, "pc") ? "gdb -p " : "target remote", 30);
     kill(child.process, SIGINT);
     struct outcome outcome = child_finish(&child, 20);
     cr_expect_not(outcome.timed_out);
@@ -317,16 +319,21 @@ PC_TEST(command, waits_for_gdb)
     check_nothing_left("--gdb");
 }
 
-/* The choice of accelerator is said once. */
-PC_TEST(command, names_the_platform_once)
+/* What it runs on is said, once. */
+MACHINE_TEST(command, names_the_platform_once)
 {
+    const char *words =
+        strcmp(platform, "pc") ? "sandboxed process on this host" : "running on QEMU";
     struct command command = atoll_run(platform);
 
     command_add(&command, app_path("hello"), NULL);
     struct outcome outcome = run_expecting(&command, 0);
-    const char *line = strstr(outcome.err, "TCG");
-    if (!line)
-        line = strstr(outcome.err, "KVM");
-    if (!line)
-        expect_text(outcome.err, "TCG or KVM", &outcome);
+    const char *line = strstr(outcome.err, words);
+    if (!line) {
+        expect_text(outcome.err, words, &outcome);
+        return;
+    }
+    cr_expect_null(strstr(line + 1, words), "said twice: %s", outcome.err);
+    if (!strcmp(platform, "pc"))
+        cr_expect(strstr(line, "with TCG") || strstr(line, "with KVM"), "%s", line);
 }

@@ -27,7 +27,7 @@ bench-msg: $(ATOLL) $(BUILD)/bench/programs/messages $(BUILD)/bench/messages
 # when it is first wanted; BENCH_LINUX= leaves the guest out. BENCH_ROUNDS=n takes more rounds.
 BENCH_ROUNDS := 3
 BENCH_LINUX := $(BUILD)/bench/linux/vmlinuz
-$(BUILD)/bench/programs/openmp $(BUILD)/bench/programs/abi: PROGRAM_CFLAGS += -I.
+$(addprefix $(BUILD)/bench/programs/,openmp abi compute): PROGRAM_CFLAGS += -I.
 $(BUILD)/bench/programs/openmp: PROGRAM_CFLAGS += -fopenmp
 $(BUILD)/bench/%: bench/%.c $(BUILD)/flags/host | tools
 	@mkdir -p $(@D)
@@ -41,11 +41,11 @@ $(BUILD)/bench/linux/vmlinuz:
 	    dpkg-deb --fsys-tarfile "$$package"_*.deb | tar -x --wildcards './boot/vmlinuz-*' && \
 	    mv boot/vmlinuz-* vmlinuz && rm -f "$$package"_*.deb
 
-bench-abi: $(ATOLL) $(BUILD)/bench/programs/abi $(BUILD)/bench/programs/openmp $(BUILD)/bench/abi \
-           $(BUILD)/bench/linux_guest $(BENCH_LINUX)
+bench-abi: $(ATOLL) $(addprefix $(BUILD)/bench/programs/,abi openmp compute) \
+           $(BUILD)/bench/abi $(BUILD)/bench/linux_guest $(BENCH_LINUX)
 	@mkdir -p $(BUILD)/bench/files
 	@$(BUILD)/bench/abi $(BUILD)/atoll $(BUILD)/bench/programs/abi $(BUILD)/bench/programs/openmp \
-	    $(abspath $(BUILD)/bench/files) $(BENCH_ROUNDS) $(BENCH_PLATFORMS) \
+	    $(BUILD)/bench/programs/compute $(abspath $(BUILD)/bench/files) $(BENCH_ROUNDS) $(BENCH_PLATFORMS) \
 	    $(if $(BENCH_LINUX),-- $(BENCH_LINUX) $(BUILD)/bench/linux_guest)
 .PHONY: bench-abi
 

@@ -251,6 +251,12 @@ void platform_relax(void)
         host_call1(__NR_sched_yield, 0);
 }
 
+void platform_yield(void)
+{
+    if (hosted_record->flags & HOSTED_FLAG_CROWDED)
+        host_call1(__NR_sched_yield, 0);
+}
+
 /* --- Timer ---------------------------------------------------------------------------------------
  */
 

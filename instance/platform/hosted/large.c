@@ -3,7 +3,12 @@
  * program, the host is asked (MADV_COLLAPSE, Linux 6.1) to put one page of 2 MiB behind the whole
  * aligned piece of the partition: it clears that at once, and neither the direct map nor the
  * program's mapping of it takes a fault of the host's again. Where the host does not do that, pages
- * come one by one. */
+ * come one by one.
+ *
+ * For each such call the host has a thread on each of its processors put away what is kept there,
+ * and waits for them. Where they are free that is soon done, and all of it takes 0.1 ms; where they
+ * are crowded it can take more than the pages one by one. So the call is timed, and one that took
+ * very long counts as a failure. */
 #include "instance/platform/hosted/large.h"
 
 #include "instance/mm/frames.h"
@@ -14,6 +19,7 @@
 #include <stdatomic.h>
 
 #define PATIENCE_MAX 64 /* pieces passed over after a failure, at most */
+#define SLOW_NS 8000000 /* more than the pages of a piece cost one by one on a crowded host */
 
 static struct {
     _Atomic uint64_t *_Atomic asked; /* a bit for each piece of 2 MiB; NULL: none yet */
@@ -58,7 +64,7 @@ static bool claim(uint64_t piece)
            !(atomic_fetch_or_explicit(&asked[piece / 64], bit, memory_order_relaxed) & bit);
 }
 
-/* A failure costs the host as much as a success: after some in a row, few are tried. */
+/* A failure costs as much as a success, or more: after some in a row, few are tried. */
 static bool is_passed_over(void)
 {
     uint32_t passing = atomic_load_explicit(&large.passing, memory_order_relaxed);
@@ -71,11 +77,14 @@ static bool is_passed_over(void)
 
 static void fetch(uint64_t piece)
 {
+    uint64_t begin = platform_monotonic_ns();
     int64_t error = hosted_large_page(piece * LARGE_PAGE_SIZE);
     if (!error) {
         atomic_store_explicit(&large.given, true, memory_order_relaxed);
-        atomic_store_explicit(&large.patience, 0, memory_order_relaxed);
-        return;
+        if (platform_monotonic_ns() - begin < SLOW_NS) {
+            atomic_store_explicit(&large.patience, 0, memory_order_relaxed);
+            return;
+        }
     }
     /* Also said of a single piece whose pages somebody else is busy with. */
     if (error == -EINVAL && !atomic_load_explicit(&large.given, memory_order_relaxed)) {

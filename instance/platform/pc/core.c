@@ -155,6 +155,11 @@ unsigned platform_cores_stop(void)
     return silent;
 }
 
+void platform_yield(void)
+{
+    /* Whose processor this is, is the machine's own affair: QEMU sees the PAUSEs of who spins. */
+}
+
 void platform_relax(void)
 {
     cpu_pause();
