@@ -16,8 +16,8 @@
 
 #define SHARE_THREADS 8 /* kept; there are more only while requests wait */
 #define SHARE_STACK ((size_t)512 << 10)
-#define SHARE_PATIENCE_NS 20000000   /* that a request waits for one of the threads there are */
-#define SHARE_IDLE_NS 5000000000     /* after which a thread that is too many ends */
+#define SHARE_PATIENCE_NS 20000000 /* that a request waits for one of the threads there are */
+#define SHARE_IDLE_NS 5000000000   /* after which a thread that is too many ends */
 
 struct share_pool {
     pthread_mutex_t lock;

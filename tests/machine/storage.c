@@ -1,5 +1,5 @@
-/* The host's storage fails: it is full, it vanishes, it hangs. The program is told, or can be ended;
- * nothing of Atoll waits, and the neighbours work on. */
+/* The host's storage fails: it is full, it vanishes, it hangs. The program is told, or can be
+ * ended; nothing of Atoll waits, and the neighbours work on. */
 #include "tests/machine/harness.h"
 
 #include <errno.h>

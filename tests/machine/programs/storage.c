@@ -2,8 +2,8 @@
  *   storage FOLDER full      the folder has room for little
  *   storage FOLDER gone      it is removed once this has said "ready"
  *   storage FOLDER special   it has a FIFO and a socket, which nobody serves
- *   storage FOLDER hang S    its file "held" cannot be opened; ends by SIGALRM after S seconds (0: never)
- *   storage FOLDER busy      works on files of its own */
+ *   storage FOLDER hang S    its file "held" cannot be opened; ends by SIGALRM after S seconds (0:
+ * never) storage FOLDER busy      works on files of its own */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,8 @@ static const char *outcome(long result)
     static const struct {
         int number;
         const char *name;
-    } names[] = {{ENOSPC, "ENOSPC"}, {ENOENT, "ENOENT"}, {ENXIO, "ENXIO"}, {EOPNOTSUPP, "EOPNOTSUPP"}};
+    } names[] = {
+        {ENOSPC, "ENOSPC"}, {ENOENT, "ENOENT"}, {ENXIO, "ENXIO"}, {EOPNOTSUPP, "EOPNOTSUPP"}};
 
     if (result >= 0)
         return "fine";
@@ -56,7 +57,8 @@ static int full(void)
     printf("the last write: %s\n", done >= 0 ? "a part" : outcome(done));
     printf("one more: %s\n", outcome(write(fd, block, size)));
     printf("sync: %s\n", outcome(fsync(fd)));
-    printf("reserve: %s\n", outcome(posix_fallocate(sparse, 0, 65536) == ENOSPC ? (errno = ENOSPC, -1) : 0));
+    printf("reserve: %s\n",
+           outcome(posix_fallocate(sparse, 0, 65536) == ENOSPC ? (errno = ENOSPC, -1) : 0));
     printf("extend: %s\n", outcome(ftruncate(sparse, 65536)));
     char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, sparse, 0);
     close(sparse);

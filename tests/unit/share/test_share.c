@@ -70,7 +70,6 @@ static void tear_down(void)
     cr_assert_eq(system(command), 0);
 }
 
-
 static struct share_job *make_job(enum io_file_operation operation, const char *path,
                                   const char *second)
 {
