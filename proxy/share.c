@@ -3,10 +3,13 @@
  * slash, in a folder that is already open, with a call that does not follow links. */
 #include "proxy/share.h"
 
+#include "proxy/clock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +22,8 @@
 #define SHARE_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_DIRECTORY | O_SYNC | O_DSYNC)
 /* No set-user-id bits: what an instance makes is not to run as the user of the proxy. */
 #define SHARE_MODE 01777
+#define RENAMES_LIMIT_NS UINT64_C(1000000000) /* for a walk that renames disturb again and again   \
+                                               */
 
 /* --- Mounts and handles ------------------------------------------------------------------------
  */
@@ -125,11 +130,19 @@ static int open_below(int folder, const char *path, uint64_t flags, uint64_t mod
     struct open_how how = {.flags = flags | O_CLOEXEC,
                            .mode = mode,
                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
+    uint64_t limit = 0;
     int fd;
 
-    do { /* EAGAIN: something was renamed during the walk */
+    for (;;) {
         fd = (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
-    } while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+        if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+            break;
+        /* EAGAIN: something was renamed during the walk. */
+        if (limit == 0)
+            limit = clock_monotonic_ns() + RENAMES_LIMIT_NS;
+        else if (clock_monotonic_ns() > limit)
+            break;
+    }
     return fd < 0 ? -errno : fd;
 }
 
@@ -198,34 +211,49 @@ static int64_t do_status(struct share_job *job, int parent, const char *name)
     return answer_with(job, &out, sizeof(out));
 }
 
+/* Opens what `place` (O_PATH) stands for. Waits while another program's lease is broken, as any
+ * open does: nothing else is there to wait for in a file that is regular. */
+static int open_again(int place, int flags)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
+    do
+        fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
 /* Regular files and folders only: others could wait for ever, or do things when opened. */
 static int open_file(const struct share_mount *mount, int parent, const char *name, uint32_t flags,
                      uint32_t mode)
 {
     struct stat status;
     bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
-    int fd;
+    bool makes = flags & O_CREAT;
+    int fd, opened;
 
     if (writes && !mount->writable)
         return -EROFS;
-    if (!(flags & O_CREAT)) {
-        if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-            return -errno;
-        if (S_ISLNK(status.st_mode))
-            return -ELOOP;
-        if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
-            return -ENXIO;
-    }
-    fd = open_below(parent, *name ? name : ".",
-                    (flags & SHARE_FLAGS) | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-                    flags & O_CREAT ? mode & SHARE_MODE : 0, RESOLVE_NO_SYMLINKS);
+    /* What is there already is opened in a second step, once it is known to be harmless. */
+    fd = makes ? open_below(parent, *name ? name : ".",
+                            (flags & SHARE_FLAGS) | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+                            mode & SHARE_MODE, RESOLVE_NO_SYMLINKS)
+               : open_below(parent, *name ? name : ".", O_PATH | O_NOFOLLOW, 0, 0);
     if (fd < 0)
         return fd;
-    if (fstat(fd, &status) || (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))) {
+    if (fstat(fd, &status))
+        opened = -errno;
+    else if (S_ISLNK(status.st_mode))
+        opened = -ELOOP;
+    else if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        opened = -ENXIO;
+    else
+        opened = makes ? fd : open_again(fd, (int)(flags & SHARE_FLAGS));
+    if (opened != fd)
         close(fd);
-        return -ENXIO;
-    }
-    return fd;
+    return opened;
 }
 
 static int64_t do_open(struct share_job *job, const struct share_mount *mount, int parent,

@@ -1,9 +1,12 @@
 /* The threads for requests on the host's files: a queue, a list of what is done, and an eventfd
  * that tells the event loop. The queue is bounded by the instances' requests (IO_REQUESTS_MAX
- * each). */
+ * each), and so is the number of threads: there are few as long as these get on; when a request has
+ * waited for a while, all of them wait for storage, and each one in the queue gets a thread. So
+ * storage that hangs for one instance holds up nobody else. */
 #include "proxy/share.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -11,7 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHARE_THREADS 8 /* most of them wait for storage */
+#define SHARE_THREADS 8 /* kept; there are more only while requests wait */
+#define SHARE_STACK ((size_t)512 << 10)
+#define SHARE_PATIENCE_NS 20000000 /* that a request waits for one of the threads there are */
+#define SHARE_IDLE_NS 5000000000   /* after which a thread that is too many ends */
 
 struct share_pool {
     pthread_mutex_t lock;
@@ -19,9 +25,11 @@ struct share_pool {
     struct share_job *queue, **last;
     struct share_job *done, **last_done;
     struct share_job *waiting; /* for locks, each with a thread of its own */
-    bool ending, stuck;
-    pthread_t threads[SHARE_THREADS];
-    unsigned thread_count, idle;
+    bool ending, stuck, watched;
+    uint64_t added, taken;  /* jobs, since the start */
+    unsigned threads, busy; /* that carry jobs out, and those of them that have one */
+    unsigned alive;         /* all threads but those that wait for locks */
+    pthread_cond_t ended;   /* `ending` is set */
     int fd;
     struct event_source source;
     void (*ready)(void *context);
@@ -132,31 +140,114 @@ static void finish(struct share_pool *pool, struct share_job *job)
     put_done(pool, job);
 }
 
+/* The monotonic time so long from now. */
+static struct timespec time_after(int64_t ns)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    ns += time.tv_nsec;
+    time.tv_sec += ns / 1000000000;
+    time.tv_nsec = ns % 1000000000;
+    return time;
+}
+
+/* The current thread ends; nothing of the pool is touched after this. The lock is held. */
+static void leave(struct share_pool *pool)
+{
+    pool->alive--;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Waits for a job. False: this thread is not needed. The lock is held. */
+static bool wait_for_job(struct share_pool *pool)
+{
+    struct timespec limit = time_after(SHARE_IDLE_NS);
+    int error = 0;
+
+    while (!pool->queue && !pool->ending && !error)
+        error = pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &limit);
+    return pool->queue || (!pool->ending && pool->threads <= SHARE_THREADS);
+}
+
 static void *work(void *argument)
 {
     struct share_pool *pool = argument;
 
     pthread_mutex_lock(&pool->lock);
-    for (;;) {
+    while (wait_for_job(pool)) {
         struct share_job *job = pool->queue;
 
-        if (pool->ending)
-            break;
-        if (!job) {
-            pool->idle++;
-            pthread_cond_wait(&pool->changed, &pool->lock);
-            pool->idle--;
+        if (!job)
             continue;
-        }
         pool->queue = job->next;
         if (!pool->queue)
             pool->last = &pool->queue;
+        pool->taken++;
+        pool->busy++;
         pthread_mutex_unlock(&pool->lock);
         share_execute(job);
         pthread_mutex_lock(&pool->lock);
+        pool->busy--;
         finish(pool, job);
     }
-    pthread_mutex_unlock(&pool->lock);
+    pool->threads--;
+    leave(pool);
+    return NULL;
+}
+
+/* A thread, detached, with no signal for it: they are the event loop's. The lock is held. */
+static bool start_thread(struct share_pool *pool, void *(*run)(void *pool))
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, SHARE_STACK);
+    error = pthread_create(&thread, &attributes, run, pool);
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pool->alive += !error;
+    return !error;
+}
+
+/* Are there jobs in the queue for which no thread is free? The lock is held. */
+static bool lacks_threads(const struct share_pool *pool)
+{
+    return pool->threads - pool->busy < pool->added - pool->taken;
+}
+
+/* Starts threads for the jobs in the queue, while there are fewer than `most`. The lock is held. */
+static void start_workers(struct share_pool *pool, unsigned most)
+{
+    while (lacks_threads(pool) && pool->threads < most && start_thread(pool, work))
+        pool->threads++;
+}
+
+/* While there are jobs for which no thread is free: looks whether one has waited for too long. */
+static void *watch(void *argument)
+{
+    struct share_pool *pool = argument;
+
+    pthread_mutex_lock(&pool->lock);
+    while (lacks_threads(pool) && !pool->ending) {
+        struct timespec limit = time_after(SHARE_PATIENCE_NS);
+        uint64_t added = pool->added;
+
+        while (!pool->ending &&
+               !pthread_cond_clockwait(&pool->ended, &pool->lock, CLOCK_MONOTONIC, &limit))
+            ;
+        if (!pool->ending && pool->taken < added)
+            start_workers(pool, UINT_MAX);
+    }
+    pool->watched = false;
+    leave(pool);
     return NULL;
 }
 
@@ -187,6 +278,7 @@ struct share_pool *share_pool_open(struct event_loop *loop, void (*ready)(void *
     sigaction(SHARE_LOCK_SIGNAL, &breaks_off, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);
+    pthread_cond_init(&pool->ended, NULL);
     pool->last = &pool->queue;
     pool->last_done = &pool->done;
     pool->ready = ready;
@@ -201,31 +293,23 @@ struct share_pool *share_pool_open(struct event_loop *loop, void (*ready)(void *
     return pool;
 }
 
-/* One more thread, with no signal for it: they are the event loop's. The lock is held. */
-static void start_thread(struct share_pool *pool)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (!pthread_create(&pool->threads[pool->thread_count], NULL, work, pool))
-        pool->thread_count++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 void share_pool_add(struct share_pool *pool, struct share_job *job)
 {
     bool here;
 
     pthread_mutex_lock(&pool->lock);
-    if (!pool->idle && pool->thread_count < SHARE_THREADS)
-        start_thread(pool);
-    here = !pool->thread_count; /* no thread to be had: better slow than never */
-    if (!here) {
+    pool->added++;
+    start_workers(pool, SHARE_THREADS);
+    here = !pool->threads; /* no thread to be had: better slow than never */
+    if (here) {
+        pool->added--;
+    } else {
         job->next = NULL;
         *pool->last = job;
         pool->last = &job->next;
         pthread_cond_signal(&pool->changed);
+        if (lacks_threads(pool) && !pool->watched)
+            pool->watched = start_thread(pool, watch);
     }
     pthread_mutex_unlock(&pool->lock);
     if (here) {
@@ -253,10 +337,11 @@ struct share_job *share_pool_take(struct share_pool *pool)
 
 void share_pool_end(struct share_pool *pool)
 {
-    struct timespec limit;
+    struct timespec limit = time_after(1000000000);
 
     pthread_mutex_lock(&pool->lock);
     pool->ending = true;
+    pool->taken = pool->added;
     for (struct share_job *job = pool->queue; job; job = job->next)
         job->result = -ECANCELED;
     if (pool->queue) {
@@ -266,24 +351,16 @@ void share_pool_end(struct share_pool *pool)
         pool->last = &pool->queue;
     }
     pthread_cond_broadcast(&pool->changed);
-    pthread_mutex_unlock(&pool->lock);
-    clock_gettime(CLOCK_REALTIME, &limit);
-    limit.tv_sec++;
-    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->ended);
     for (struct share_job *job = pool->waiting; job; job = job->waiting_after)
         cancel(job);
-    while (pool->waiting && !pthread_cond_timedwait(&pool->changed, &pool->lock, &limit))
+    while ((pool->waiting || pool->alive) &&
+           !pthread_cond_clockwait(&pool->changed, &pool->lock, CLOCK_MONOTONIC, &limit))
         ;
-    pool->stuck = pool->waiting;
+    /* Whoever is left waits for storage that does not answer. It touches nothing but its job, and
+     * the lagoon through system calls alone, which fail once that is gone. */
+    pool->stuck = pool->waiting || pool->alive;
     pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->thread_count; i++)
-        if (pthread_timedjoin_np(pool->threads[i], NULL, &limit)) {
-            /* It waits for storage that does not answer. It touches nothing but its job, and the
-             * lagoon through system calls alone, which fail once that is gone. */
-            pthread_detach(pool->threads[i]);
-            pool->stuck = true;
-        }
-    pool->thread_count = 0;
     events_remove(&pool->source);
 }
 
@@ -294,5 +371,6 @@ void share_pool_close(struct share_pool *pool)
     close(pool->fd);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->changed);
+    pthread_cond_destroy(&pool->ended);
     free(pool);
 }

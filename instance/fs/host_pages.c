@@ -543,9 +543,11 @@ static struct host_inode *inode_next(struct host_inode *former)
 {
     spin_lock(&host_inodes_lock);
     struct list *at = former != NULL ? former->link.next : host_inodes.next;
-    struct host_inode *next = at != &host_inodes ? LIST_ENTRY(at, struct host_inode, link) : NULL;
-    if (next != NULL)
+    struct host_inode *next = NULL;
+    if (at != &host_inodes) {
+        next = LIST_ENTRY(at, struct host_inode, link);
         next->references++;
+    }
     spin_unlock(&host_inodes_lock);
     host_inode_put(former);
     return next;

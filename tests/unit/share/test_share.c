@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +69,6 @@ static void tear_down(void)
     snprintf(command, sizeof(command), "rm -rf %s", root);
     cr_assert_eq(system(command), 0);
 }
-
-TestSuite(share, .init = set_up, .fini = tear_down);
 
 static struct share_job *make_job(enum io_file_operation operation, const char *path,
                                   const char *second)
@@ -149,7 +149,7 @@ static const char *const escapes[] = {
     "up/../../../etc/passwd",
 };
 
-Test(share, files_inside_are_reached)
+Test(share, files_inside_are_reached, .init = set_up, .fini = tear_down)
 {
     char text[64];
 
@@ -158,7 +158,7 @@ Test(share, files_inside_are_reached)
     cr_assert_eq(read_through("folder/deep", text, sizeof(text)), 4);
 }
 
-Test(share, no_path_reads_what_is_outside)
+Test(share, no_path_reads_what_is_outside, .init = set_up, .fini = tear_down)
 {
     char text[64] = "";
 
@@ -170,7 +170,7 @@ Test(share, no_path_reads_what_is_outside)
     }
 }
 
-Test(share, no_path_changes_what_is_outside)
+Test(share, no_path_changes_what_is_outside, .init = set_up, .fini = tear_down)
 {
     static const enum io_file_operation operations[] = {IO_FILE_MAKE_FOLDER, IO_FILE_MAKE_LINK,
                                                         IO_FILE_TRUNCATE, IO_FILE_CHANGE};
@@ -201,7 +201,7 @@ Test(share, no_path_changes_what_is_outside)
     cr_assert_str_eq(text, "secret");
 }
 
-Test(share, read_only_is_read_only)
+Test(share, read_only_is_read_only, .init = set_up, .fini = tear_down)
 {
     struct stat status;
 
@@ -221,14 +221,14 @@ Test(share, read_only_is_read_only)
     cr_assert_eq(status.st_size, 5);
 }
 
-Test(share, what_is_no_file_is_not_opened)
+Test(share, what_is_no_file_is_not_opened, .init = set_up, .fini = tear_down)
 {
     cr_assert_eq(mkfifo("inside/fifo", 0600), 0);
     cr_assert_eq(run(IO_FILE_OPEN, "fifo", NULL, O_RDONLY), -ENXIO);
     cr_assert_eq(run(IO_FILE_OPEN, "fifo", NULL, O_RDWR), -ENXIO);
 }
 
-Test(share, no_set_user_id_is_made)
+Test(share, no_set_user_id_is_made, .init = set_up, .fini = tear_down)
 {
     struct share_job *job = make_job(IO_FILE_OPEN, "program", NULL);
     struct stat status;
@@ -242,7 +242,7 @@ Test(share, no_set_user_id_is_made)
     cr_assert_eq(status.st_mode & 07777, 0755);
 }
 
-Test(share, long_paths_are_errors)
+Test(share, long_paths_are_errors, .init = set_up, .fini = tear_down)
 {
     char path[8300];
 
@@ -272,7 +272,7 @@ static void *swap(void *argument)
     return NULL;
 }
 
-Test(share, links_swapped_during_the_walk)
+Test(share, links_swapped_during_the_walk, .init = set_up, .fini = tear_down)
 {
     struct swapper swapper = {false};
     pthread_t thread;
@@ -298,7 +298,7 @@ Test(share, links_swapped_during_the_walk)
     cr_assert_neq(access("outside/made", F_OK), 0);
 }
 
-Test(share, handles_are_counted_and_numbered)
+Test(share, handles_are_counted_and_numbered, .init = set_up, .fini = tear_down)
 {
     uint64_t numbers[5];
 
@@ -334,7 +334,7 @@ static void count_wake(void *context)
     waked++;
 }
 
-Test(share, jobs_come_back_from_the_threads)
+Test(share, jobs_come_back_from_the_threads, .init = set_up, .fini = tear_down)
 {
     struct event_loop loop;
     int done = 0;
@@ -360,8 +360,127 @@ Test(share, jobs_come_back_from_the_threads)
     events_close(&loop);
 }
 
+static struct share_job *wait_done(struct share_pool *pool)
+{
+    struct share_job *job = NULL;
+
+    for (int i = 0; i < 3000 && !(job = share_pool_take(pool)); i++)
+        usleep(1000);
+    return job;
+}
+
+/* A file on which another program has a lease: who opens it waits until that is given up. Or -1:
+ * there are no leases here. */
+static int lease(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    signal(SIGIO, SIG_IGN); /* the request to give it up */
+    if (fd >= 0 && fcntl(fd, F_SETLEASE, F_WRLCK)) {
+        fprintf(stderr, "not tried: a lease on a file of /tmp: %s\n", strerror(errno));
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Many requests that hang, and one of somebody else: it is answered soon, and so are they once the
+ * storage does. */
+Test(share, what_hangs_holds_up_nobody, .init = set_up, .fini = tear_down)
+{
+    struct share_job *hanging[100], *job;
+    struct event_loop loop;
+    int fd = lease("inside/file");
+
+    if (fd < 0)
+        return;
+    cr_assert_eq(events_open(&loop), 0);
+    struct share_pool *pool = share_pool_open(&loop, NULL, NULL);
+    for (unsigned i = 0; i < 100; i++) {
+        hanging[i] = make_job(IO_FILE_OPEN, "file", NULL);
+        hanging[i]->request.flags = O_RDONLY;
+        share_pool_add(pool, hanging[i]);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        struct share_job *other = make_job(IO_FILE_STATUS, "folder/deep", NULL);
+
+        share_pool_add(pool, other);
+        cr_assert_eq(wait_done(pool), other);
+        cr_assert_eq(other->result, 0);
+        free_job(other);
+    }
+    cr_assert_eq(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+    for (unsigned i = 0; i < 100; i++) {
+        job = wait_done(pool);
+        cr_assert_not_null(job);
+        cr_assert_eq(job->result, 0);
+        free_job(job);
+    }
+    close(fd);
+    share_pool_end(pool);
+    share_pool_close(pool);
+    events_close(&loop);
+}
+
+/* A job beside one that hangs, both added at once when a single thread is free. */
+Test(share, a_free_thread_is_counted_once, .init = set_up, .fini = tear_down)
+{
+    struct event_loop loop;
+    int fd;
+
+    cr_assert_eq(events_open(&loop), 0);
+    struct share_pool *pool = share_pool_open(&loop, NULL, NULL);
+    share_pool_add(pool, make_job(IO_FILE_STATUS, "file", NULL));
+    free_job(wait_done(pool));
+    fd = lease("inside/file");
+    if (fd >= 0) {
+        struct share_job *hangs = make_job(IO_FILE_OPEN, "file", NULL);
+        struct share_job *other = make_job(IO_FILE_STATUS, "folder/deep", NULL);
+
+        share_pool_add(pool, hangs);
+        share_pool_add(pool, other);
+        cr_assert_eq(wait_done(pool), other);
+        free_job(other);
+        cr_assert_eq(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+        cr_assert_eq(wait_done(pool), hangs);
+        cr_assert_eq(hangs->result, 0);
+        free_job(hangs);
+        close(fd);
+    }
+    share_pool_end(pool);
+    share_pool_close(pool);
+    events_close(&loop);
+}
+
+/* A walk that renames disturb every time ends. */
+static void *move_to_and_fro(void *argument)
+{
+    const atomic_bool *over = argument;
+
+    while (!atomic_load(over)) {
+        rename("inside/folder", "inside/moved");
+        rename("inside/moved", "inside/folder");
+    }
+    return NULL;
+}
+
+Test(share, renames_do_not_hold_up_for_ever, .init = set_up, .fini = tear_down)
+{
+    atomic_bool over = false;
+    pthread_t thread;
+
+    cr_assert_eq(pthread_create(&thread, NULL, move_to_and_fro, &over), 0);
+    for (int i = 0; i < 300; i++) {
+        int64_t result = run(IO_FILE_STATUS, "folder/../folder/deep", NULL, 0);
+
+        cr_assert(result == 0 || result == -ENOENT || result == -EAGAIN, "%d", (int)result);
+    }
+    atomic_store(&over, true);
+    pthread_join(thread, NULL);
+}
+
 /* Random requests: nothing crashes, and the outside stays as it was. */
-Test(share, random_requests)
+Test(share, random_requests, .init = set_up, .fini = tear_down)
 {
     static const char *const pieces[] = {"file",    "folder", "..",  ".",   "up",
                                          "link",    "magic",  "/",   "//",  "absolute",
@@ -439,7 +558,7 @@ static int64_t lock(struct share *of, struct share_handle *handle, uint32_t flag
     return result;
 }
 
-Test(share, locks_of_two_instances)
+Test(share, locks_of_two_instances, .init = set_up, .fini = tear_down)
 {
     struct share other;
     struct mount_config mount = {
@@ -475,16 +594,7 @@ static void nothing(void *context)
     (void)context;
 }
 
-static struct share_job *wait_done(struct share_pool *pool)
-{
-    struct share_job *job = NULL;
-
-    for (int i = 0; i < 20000 && !(job = share_pool_take(pool)); i++)
-        usleep(1000);
-    return job;
-}
-
-Test(share, locks_are_waited_for_and_given_up)
+Test(share, locks_are_waited_for_and_given_up, .init = set_up, .fini = tear_down)
 {
     struct event_loop loop;
     cr_assert_eq(events_open(&loop), 0);
