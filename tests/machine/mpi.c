@@ -69,6 +69,22 @@ MPI_TEST(rma_pi_4, "4", "mpi_rma", "pi", "10")
 MPI_TEST(rma_wrong_1, "1", "mpi_rma", "wrong", "10")
 MPI_TEST(rma_wrong_2, "2", "mpi_rma", "wrong", "10")
 MPI_TEST(rma_wrong_4, "4", "mpi_rma", "wrong", "10")
+MPI_TEST(threads_ring_2, "2", "mpi_threads", "ring", "60")
+MPI_TEST(threads_probes_3, "3", "mpi_threads-musl", "probes", "20")
+MPI_TEST(threads_handover_2, "2", "mpi_threads-musl-pie", "handover", "40")
+MPI_TEST(threads_collectives_4, "4", "mpi_threads", "collectives", "10")
+MPI_TEST(threads_windows_3, "3", "mpi_threads-pie", "windows", "30")
+MPI_TEST(threads_objects_2, "2", "mpi_threads-musl", "objects", "60")
+
+/* Sixteen ranks on the host's few cores, each of which is a core of the machine. */
+Test(mpi, many_ranks_make_steady_progress_hosted, .timeout = 300)
+{
+    struct command command = {.count = 0};
+    command_add(&command, atoll_path(), "mpirun", "--platform", "hosted", "-n", "16",
+                program_path("mpi_steady"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    cr_expect_str_eq(outcome.out, "steady: fine\n");
+}
 
 /* --- How jobs end ------------------------------------------------------------------------------
  */
