@@ -108,6 +108,12 @@ MACHINE_TEST(mpi, a_rank_that_crashes_ends_the_job)
     expect_text(outcome.err, "rank3 has died: the job is ended\n", &outcome);
 }
 
+MACHINE_TEST(mpi, a_rank_that_is_killed_ends_the_job)
+{
+    struct outcome outcome = run_failing(platform, "killed", 137);
+    expect_text(outcome.err, "rank3 has ended with status 137: the job is ended\n", &outcome);
+}
+
 /* It ends as if all were well, but without MPI_Finalize: the others find out. */
 MACHINE_TEST(mpi, a_rank_that_leaves_ends_the_job)
 {
@@ -122,6 +128,12 @@ MACHINE_TEST(mpi, an_error_names_rank_call_and_argument)
 {
     struct outcome outcome = run_failing(platform, "truncate", 15);
     expect_text(outcome.err, "rank 1: MPI_Recv: MPI_ERR_TRUNCATE", &outcome);
+    expect_text(outcome.err, "the message from rank 0 has 100 bytes, its buffer room for 10\n",
+                &outcome);
+    outcome = run_failing(platform, "wrong", 6);
+    expect_text(outcome.err, "rank 3: MPI_Send: MPI_ERR_RANK", &outcome);
+    expect_text(outcome.err, "the destination is rank 4; 0 to 3 or MPI_PROC_NULL would be right\n",
+                &outcome);
 }
 
 /* The same program is a job of one on plain Linux. */
