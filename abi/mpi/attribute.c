@@ -212,21 +212,28 @@ static void attribute_drop(struct attributes *attributes, struct attribute *entr
     keyval_release(keyval);
 }
 
-/* Calls the delete function of one, and takes it out unless that fails. */
-static int attribute_remove(void *handle, struct attributes *attributes, struct keyval *keyval)
+/* Calls the delete function for the value that the object has under this key, if it has one, and
+ * takes it out if `drops`, unless that fails. The lock is held, and given up meanwhile: the key
+ * stays. */
+static int attribute_remove(void *handle, struct attributes *attributes, struct keyval *keyval,
+                            bool drops)
 {
-    struct attribute *entry = attribute_of(attributes, keyval);
+    const struct attribute *entry = attribute_of(attributes, keyval);
+    void *value = entry ? entry->value : NULL;
+    struct attribute *now;
     int error;
 
-    error = call_delete(keyval, handle, entry->value);
-    if (error)
-        return error;
-    pthread_mutex_lock(&lock);
-    entry = attribute_of(attributes, keyval); /* the function may have changed others */
-    if (entry)
-        attribute_drop(attributes, entry);
+    if (!entry)
+        return MPI_SUCCESS;
+    keyval->references++;
     pthread_mutex_unlock(&lock);
-    return MPI_SUCCESS;
+    error = call_delete(keyval, handle, value);
+    pthread_mutex_lock(&lock);
+    now = attribute_of(attributes, keyval); /* the function may have changed others */
+    if (!error && drops && now)
+        attribute_drop(attributes, now);
+    keyval_release(keyval);
+    return error;
 }
 
 int attributes_delete(enum object_kind kind, void *handle, struct attributes *attributes)
@@ -234,53 +241,54 @@ int attributes_delete(enum object_kind kind, void *handle, struct attributes *at
     int error = MPI_SUCCESS;
 
     (void)kind;
+    pthread_mutex_lock(&lock);
     while (!error && attributes->count > 0)
-        error =
-            attribute_remove(handle, attributes, attributes->entries[attributes->count - 1].keyval);
+        error = attribute_remove(handle, attributes,
+                                 attributes->entries[attributes->count - 1].keyval, true);
+    pthread_mutex_unlock(&lock);
     return error;
 }
 
 int attributes_copy(enum object_kind kind, void *from_handle, const struct attributes *from,
                     void *to_handle, struct attributes *to)
 {
-    for (int i = 0; i < from->count; i++) {
+    int error = MPI_SUCCESS;
+
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < from->count && !error; i++) {
         struct attribute entry = from->entries[i];
         void *copied = NULL;
-        int flag, error = call_copy(entry.keyval, from_handle, entry.value, &copied, &flag);
+        int flag;
 
-        if (!error && flag) {
-            pthread_mutex_lock(&lock);
+        entry.keyval->references++;
+        pthread_mutex_unlock(&lock);
+        error = call_copy(entry.keyval, from_handle, entry.value, &copied, &flag);
+        pthread_mutex_lock(&lock);
+        if (!error && flag)
             error = attribute_put(to, entry.keyval, copied);
-            pthread_mutex_unlock(&lock);
-        }
-        if (error) {
-            if (attributes_delete(kind, to_handle, to))
-                return error; /* the first error is the one to tell */
-            return error;
-        }
+        keyval_release(entry.keyval);
     }
-    return MPI_SUCCESS;
+    pthread_mutex_unlock(&lock);
+    if (error)
+        attributes_delete(kind, to_handle, to); /* the first error is the one to tell */
+    return error;
 }
 
 int attribute_set(enum object_kind kind, void *handle, struct attributes *attributes, int keyval,
                   void *value)
 {
     struct keyval *found;
-    const struct attribute *old;
-    int error = MPI_SUCCESS;
+    int error = MPI_ERR_KEYVAL;
 
     pthread_mutex_lock(&lock);
     found = keyval_of(kind, keyval);
-    pthread_mutex_unlock(&lock);
-    if (!found)
-        return MPI_ERR_KEYVAL;
-    old = attribute_of(attributes, found);
-    if (old)
-        error = call_delete(found, handle, old->value);
-    if (error)
-        return error;
-    pthread_mutex_lock(&lock);
-    error = attribute_put(attributes, found, value);
+    if (found) {
+        found->references++;
+        error = attribute_remove(handle, attributes, found, false);
+        if (!error)
+            error = attribute_put(attributes, found, value);
+        keyval_release(found);
+    }
     pthread_mutex_unlock(&lock);
     return error;
 }
@@ -304,13 +312,14 @@ int attribute_get(enum object_kind kind, const struct attributes *attributes, in
 int attribute_delete(enum object_kind kind, void *handle, struct attributes *attributes, int keyval)
 {
     struct keyval *found;
+    int error = MPI_ERR_KEYVAL;
 
     pthread_mutex_lock(&lock);
     found = keyval_of(kind, keyval);
+    if (found && attribute_of(attributes, found))
+        error = attribute_remove(handle, attributes, found, true);
     pthread_mutex_unlock(&lock);
-    if (!found || !attribute_of(attributes, found))
-        return MPI_ERR_KEYVAL;
-    return attribute_remove(handle, attributes, found);
+    return error;
 }
 
 void *attribute_predefined_comm(int keyval, bool *is_key)

@@ -73,7 +73,9 @@ int collective_op(struct comm *comm, MPI_Op op, MPI_Datatype type, const char *f
     if (*found == NULL)
         return comm_error(comm, MPI_ERR_OP, function, "the operation is none, or freed");
     if (op_check(*found, datatype_of(type), false) != MPI_SUCCESS)
-        return comm_error(comm, MPI_ERR_OP, function,
-                          "the operation does not work on this datatype");
+        return comm_error(comm, MPI_ERR_OP, function, "the operation does not work on %s",
+                          datatype_of(type)->standard_name != NULL
+                              ? datatype_of(type)->standard_name
+                              : "a datatype made by the program");
     return MPI_SUCCESS;
 }

@@ -204,13 +204,13 @@ int PMPI_Comm_call_errhandler(MPI_Comm handle, int code)
     return MPI_SUCCESS;
 }
 
-static int keyval_error(struct comm *comm, int error, const char *function)
+static int keyval_error(struct comm *comm, int error, int keyval, const char *function)
 {
     if (error == MPI_SUCCESS)
         return error;
-    return comm_error(comm, error, function, "%s",
-                      error == MPI_ERR_KEYVAL ? "the key is none for communicators"
-                                              : "an attribute's function failed");
+    if (error == MPI_ERR_KEYVAL)
+        return comm_error(comm, error, function, "the key %d is none for communicators", keyval);
+    return comm_error(comm, error, function, "an attribute's function failed");
 }
 
 MPI_PROFILED(Comm_set_attr)
@@ -221,7 +221,7 @@ int PMPI_Comm_set_attr(MPI_Comm handle, int keyval, void *value)
     if (comm == NULL)
         return error;
     return keyval_error(comm, attribute_set(OBJECT_COMM, handle, &comm->attributes, keyval, value),
-                        "MPI_Comm_set_attr");
+                        keyval, "MPI_Comm_set_attr");
 }
 
 MPI_PROFILED(Comm_get_attr)
@@ -238,7 +238,7 @@ int PMPI_Comm_get_attr(MPI_Comm handle, int keyval, void *value, int *flag)
     } else {
         error = attribute_get(OBJECT_COMM, &comm->attributes, keyval, &held, &found);
         if (error != MPI_SUCCESS)
-            return keyval_error(comm, error, "MPI_Comm_get_attr");
+            return keyval_error(comm, error, keyval, "MPI_Comm_get_attr");
     }
     *flag = found;
     if (found)
@@ -254,5 +254,5 @@ int PMPI_Comm_delete_attr(MPI_Comm handle, int keyval)
     if (comm == NULL)
         return error;
     return keyval_error(comm, attribute_delete(OBJECT_COMM, handle, &comm->attributes, keyval),
-                        "MPI_Comm_delete_attr");
+                        keyval, "MPI_Comm_delete_attr");
 }

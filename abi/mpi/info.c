@@ -224,6 +224,8 @@ int PMPI_Info_delete(MPI_Info info, const char *key)
     entry = error ? NULL : entry_of(changed, key);
     if (!error && !entry)
         error = MPI_ERR_INFO_NOKEY;
+    if (error == MPI_ERR_INFO_NOKEY)
+        return error_raise(error, "MPI_Info_delete", "\"%s\"", key);
     if (error)
         return error_raise(error, "MPI_Info_delete", NULL);
     free(entry->key);

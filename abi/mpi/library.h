@@ -150,6 +150,7 @@ struct request {
     /* What the status will say. */
     int source, tag, error;
     int64_t bytes;
+    int64_t message; /* bytes of a message that was longer than its buffer, which has `wanted` */
     union {
         struct schedule *schedule;
         struct generalized *generalized;
@@ -171,6 +172,8 @@ static inline struct request *request_of(MPI_Request handle)
 /* Waits for a request that is complete or will be, fills the status (may be NULL), frees it. With
  * the lock. Returns its error class. */
 int request_wait_free(struct request *request, MPI_Status *status);
+/* The same for calls of the program: gives up the lock, and raises the error. */
+int request_wait_raise(struct request *request, MPI_Status *status, const char *function);
 /* The status of a complete request, which stays as it is; its error class. */
 int request_report(struct request *request, MPI_Status *status);
 /* The request behind a handle: 1; a null or inactive one: 0; neither: -1. */

@@ -14,8 +14,8 @@ struct look {
     char *buffer;
 };
 
-/* May it? Only from one source with one tag, and nothing else may wait for what comes, nor have come
- * before. */
+/* May it? Only from one source with one tag, and nothing else may wait for what comes, nor have
+ * come before. */
 static inline __attribute__((always_inline)) bool may_look(struct look *look, void *buffer,
                                                            int64_t count, MPI_Datatype type,
                                                            int from, int tag, MPI_Comm handle)
@@ -66,9 +66,8 @@ take_at_once(const struct look *look, int from, const struct cell *cell, uint64_
 
 /* Waits a moment for the message at the head of the peer's ring, and takes it if it is the one: its
  * length, or -1. */
-static inline __attribute__((always_inline)) int64_t receive_at_once(void *buffer, int64_t count,
-                                                                     MPI_Datatype type, int from,
-                                                                     int tag, MPI_Comm handle)
+static inline __attribute__((always_inline)) int64_t
+receive_at_once(void *buffer, int64_t count, MPI_Datatype type, int from, int tag, MPI_Comm handle)
 {
     struct look look;
     const struct cell *cell;
@@ -92,13 +91,6 @@ static struct request *receive_request(const struct described *message)
     return request;
 }
 
-static int truncated(struct comm *comm, int error, const char *function)
-{
-    if (error == MPI_ERR_TRUNCATE)
-        return comm_error(comm, error, function, "the message is longer than the buffer");
-    return error;
-}
-
 static __attribute__((noinline)) int receive_slowly(void *buffer, int64_t count, MPI_Datatype type,
                                                     int from, int tag, MPI_Comm comm,
                                                     MPI_Status *status)
@@ -112,9 +104,7 @@ static __attribute__((noinline)) int receive_slowly(void *buffer, int64_t count,
     }
     mpi_lock();
     struct request *request = receive_request(&message);
-    int error = request_wait_free(request, status);
-    mpi_unlock();
-    return truncated(message.comm, error, "MPI_Recv");
+    return request_wait_raise(request, status, "MPI_Recv");
 }
 
 static inline __attribute__((always_inline)) int receive_blocking(void *buffer, int64_t count,
@@ -199,7 +189,6 @@ WITH_COUNTS(Irecv, IRECV,
 static int exchange(struct described *out, struct described *in, MPI_Status *status,
                     const char *function)
 {
-    int error = MPI_SUCCESS;
     struct request *received = NULL, *sent = NULL;
     mpi_lock();
     if (!in->nobody)
@@ -212,11 +201,10 @@ static int exchange(struct described *out, struct described *in, MPI_Status *sta
     if (sent != NULL)
         request_wait_free(sent, NULL);
     if (received != NULL)
-        error = request_wait_free(received, status);
-    else
-        status_set(status, MPI_PROC_NULL, MPI_ANY_TAG, 0);
+        return request_wait_raise(received, status, function);
+    status_set(status, MPI_PROC_NULL, MPI_ANY_TAG, 0);
     mpi_unlock();
-    return truncated(in->comm, error, function);
+    return MPI_SUCCESS;
 }
 
 static int send_receive(const void *out_buffer, int64_t out_count, MPI_Datatype out_type, int to,

@@ -139,12 +139,7 @@ static int matched_receive(void *buffer, int64_t count, MPI_Datatype type, MPI_M
     struct request *request = matched_begin(buffer, count, type, handle, "MPI_Mrecv", &error);
     if (request == NULL)
         return error;
-    struct comm *comm = request->comm;
-    error = request_wait_free(request, status);
-    mpi_unlock();
-    return error == MPI_ERR_TRUNCATE
-               ? comm_error(comm, error, "MPI_Mrecv", "the message is longer than the buffer")
-               : error;
+    return request_wait_raise(request, status, "MPI_Mrecv");
 }
 
 #define MRECV(Count)                                                                               \

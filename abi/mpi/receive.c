@@ -24,6 +24,7 @@ static void complete(struct request *request)
 {
     if (request->bytes > request->wanted) {
         request->error = MPI_ERR_TRUNCATE;
+        request->message = request->bytes;
         request->bytes = request->wanted;
     }
     request_finish(request);

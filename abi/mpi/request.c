@@ -192,6 +192,52 @@ static int collect(struct request *request, MPI_Request *handle, MPI_Status *sta
     return error;
 }
 
+/* What has failed, of a request that may be gone when it is raised: the first of several. */
+struct failure {
+    struct comm *comm; /* retained; NULL: of none, as long as `error` is MPI_SUCCESS */
+    int error;
+    int source;
+    int64_t message, room; /* bytes, when the message was too long */
+};
+
+static int collect_noting(struct request *request, MPI_Request *handle, MPI_Status *status,
+                          struct failure *failure)
+{
+    if (LIKELY(request->error == MPI_SUCCESS && request->kind != REQUEST_GENERALIZED))
+        return collect(request, handle, status);
+    struct failure now = {request->comm, MPI_SUCCESS, request->source, request->message,
+                          request->wanted};
+    if (now.comm != NULL)
+        comm_retain(now.comm);
+    int error = now.error = collect(request, handle, status);
+    if (error != MPI_SUCCESS && failure->error == MPI_SUCCESS)
+        *failure = now;
+    else if (now.comm != NULL)
+        comm_release(now.comm);
+    return error;
+}
+
+/* Gives up the lock, and raises what has failed, with the handler of that request's communicator;
+ * `code` is what the call returns. */
+static int raise(struct failure *failure, int code, const char *function)
+{
+    struct comm *comm = failure->comm;
+    mpi_unlock();
+    if (LIKELY(failure->error == MPI_SUCCESS))
+        return MPI_SUCCESS;
+    if (failure->error == MPI_ERR_TRUNCATE && failure->message > failure->room)
+        code = comm_error(comm, code, function,
+                          "the message from rank %d has %lld bytes, its buffer room for %lld",
+                          failure->source, (long long)failure->message, (long long)failure->room);
+    else
+        code = comm_error(comm, code, function, "the operation has failed");
+    mpi_lock();
+    if (comm != NULL)
+        comm_release(comm);
+    mpi_unlock();
+    return code;
+}
+
 static bool inactive(const struct request *request)
 {
     return request->persistent && !request->active;
@@ -203,6 +249,14 @@ int request_wait_free(struct request *request, MPI_Status *status)
     return collect(request, NULL, status);
 }
 
+int request_wait_raise(struct request *request, MPI_Status *status, const char *function)
+{
+    struct failure failure = {.error = MPI_SUCCESS};
+    ENGINE_WAIT_UNTIL(request->complete)
+    int error = collect_noting(request, NULL, status, &failure);
+    return raise(&failure, error, function);
+}
+
 int request_look_up(MPI_Request handle, struct request **request)
 {
     *request = NULL;
@@ -212,16 +266,6 @@ int request_look_up(MPI_Request handle, struct request **request)
     if (*request == NULL)
         return -1;
     return !inactive(*request);
-}
-
-static int raise(const struct request *request, struct comm *comm, int error, const char *function)
-{
-    (void)request;
-    if (error == MPI_SUCCESS)
-        return error;
-    return error == MPI_ERR_TRUNCATE
-               ? comm_error(comm, error, function, "the message is longer than the buffer")
-               : comm_error(comm, error, function, "the operation has failed");
 }
 
 MPI_PROFILED(Wait)
@@ -237,11 +281,10 @@ int PMPI_Wait(MPI_Request *handle, MPI_Status *status)
         status_set_empty(status);
         return MPI_SUCCESS;
     }
+    struct failure failure = {.error = MPI_SUCCESS};
     ENGINE_WAIT_UNTIL(request->complete)
-    struct comm *comm = request->comm;
-    int error = collect(request, handle, status);
-    mpi_unlock();
-    return raise(request, comm, error, "MPI_Wait");
+    int error = collect_noting(request, handle, status, &failure);
+    return raise(&failure, error, "MPI_Wait");
 }
 
 MPI_PROFILED(Test)
@@ -262,31 +305,22 @@ int PMPI_Test(MPI_Request *handle, int *flag, MPI_Status *status)
         engine_step();
     *flag = request->complete;
     int error = MPI_SUCCESS;
-    struct comm *comm = request->comm;
+    struct failure failure = {.error = MPI_SUCCESS};
     if (*flag)
-        error = collect(request, handle, status);
-    mpi_unlock();
-    return raise(request, comm, error, "MPI_Test");
+        error = collect_noting(request, handle, status, &failure);
+    return raise(&failure, error, "MPI_Test");
 }
 
 /* --- Several -----------------------------------------------------------------------------------
  */
 
 /* Collects one of several; its error goes into its status. */
-static int collect_at(MPI_Request *handles, int i, struct request *request, MPI_Status *status)
+static void collect_at(MPI_Request *handles, int i, struct request *request, MPI_Status *status,
+                       struct failure *failure)
 {
-    int error = collect(request, &handles[i], status);
+    int error = collect_noting(request, &handles[i], status, failure);
     if (status != NULL)
         status->MPI_ERROR = error;
-    return error;
-}
-
-static int in_status(int error, const char *function)
-{
-    if (error == MPI_SUCCESS)
-        return MPI_SUCCESS;
-    return error_raise(MPI_ERR_IN_STATUS, function,
-                       "at least one of the operations has failed: see the statuses");
 }
 
 int request_check_all(int count, const MPI_Request handles[], const char *function)
@@ -304,6 +338,7 @@ MPI_PROFILED(Waitall)
 int PMPI_Waitall(int count, MPI_Request handles[], MPI_Status statuses[])
 {
     int result = request_check_all(count, handles, "MPI_Waitall");
+    struct failure failure = {.error = MPI_SUCCESS};
     if (result != MPI_SUCCESS)
         return result;
     mpi_lock();
@@ -319,17 +354,16 @@ int PMPI_Waitall(int count, MPI_Request handles[], MPI_Status statuses[])
             continue;
         }
         ENGINE_WAIT_UNTIL(request->complete)
-        if (collect_at(handles, i, request, status) != MPI_SUCCESS)
-            result = MPI_ERR_IN_STATUS;
+        collect_at(handles, i, request, status, &failure);
     }
-    mpi_unlock();
-    return in_status(result, "MPI_Waitall");
+    return raise(&failure, MPI_ERR_IN_STATUS, "MPI_Waitall");
 }
 
 MPI_PROFILED(Testall)
 int PMPI_Testall(int count, MPI_Request handles[], int *flag, MPI_Status statuses[])
 {
     int result = request_check_all(count, handles, "MPI_Testall");
+    struct failure failure = {.error = MPI_SUCCESS};
     if (result != MPI_SUCCESS)
         return result;
     struct request *request;
@@ -343,11 +377,10 @@ int PMPI_Testall(int count, MPI_Request handles[], int *flag, MPI_Status statuse
         MPI_Status *status = status_at(statuses, i);
         if (request_look_up(handles[i], &request) == 0)
             status_set_empty(status);
-        else if (collect_at(handles, i, request, status) != MPI_SUCCESS)
-            result = MPI_ERR_IN_STATUS;
+        else
+            collect_at(handles, i, request, status, &failure);
     }
-    mpi_unlock();
-    return in_status(result, "MPI_Testall");
+    return raise(&failure, MPI_ERR_IN_STATUS, "MPI_Testall");
 }
 
 int request_find_complete(int count, const MPI_Request handles[])
@@ -373,11 +406,9 @@ static int collect_any(int count, MPI_Request handles[], int index, MPI_Status *
         status_set_empty(status);
         return MPI_SUCCESS;
     }
-    struct request *request = request_of(handles[index]);
-    struct comm *comm = request->comm;
-    int error = collect(request, &handles[index], status);
-    mpi_unlock();
-    return raise(request, comm, error, function);
+    struct failure failure = {.error = MPI_SUCCESS};
+    int error = collect_noting(request_of(handles[index]), &handles[index], status, &failure);
+    return raise(&failure, error, function);
 }
 
 MPI_PROFILED(Waitany)
@@ -413,18 +444,16 @@ int PMPI_Testany(int count, MPI_Request handles[], int *index, int *flag, MPI_St
 static int collect_some(int count, MPI_Request handles[], int *found, int indices[],
                         MPI_Status statuses[], const char *function)
 {
-    int result = MPI_SUCCESS;
+    struct failure failure = {.error = MPI_SUCCESS};
     *found = 0;
     for (int i = 0; i < count; i++) {
         struct request *request;
         if (request_look_up(handles[i], &request) != 1 || !request->complete)
             continue;
-        if (collect_at(handles, i, request, status_at(statuses, *found)) != MPI_SUCCESS)
-            result = MPI_ERR_IN_STATUS;
+        collect_at(handles, i, request, status_at(statuses, *found), &failure);
         indices[(*found)++] = i;
     }
-    mpi_unlock();
-    return in_status(result, function);
+    return raise(&failure, MPI_ERR_IN_STATUS, function);
 }
 
 MPI_PROFILED(Waitsome)

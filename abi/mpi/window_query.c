@@ -109,13 +109,13 @@ int PMPI_Win_call_errhandler(MPI_Win win, int code)
 /* --- Attributes --------------------------------------------------------------------------------
  */
 
-static int keyval_error(struct window *window, int error, const char *function)
+static int keyval_error(struct window *window, int error, int keyval, const char *function)
 {
     if (error == MPI_SUCCESS)
         return error;
-    return window_error(window, error, function, "%s",
-                        error == MPI_ERR_KEYVAL ? "the key is none for windows"
-                                                : "an attribute's function failed");
+    if (error == MPI_ERR_KEYVAL)
+        return window_error(window, error, function, "the key %d is none for windows", keyval);
+    return window_error(window, error, function, "an attribute's function failed");
 }
 
 MPI_PROFILED(Win_set_attr)
@@ -126,7 +126,7 @@ int PMPI_Win_set_attr(MPI_Win win, int keyval, void *value)
     if (window == NULL)
         return error;
     return keyval_error(window, attribute_set(OBJECT_WIN, win, &window->attributes, keyval, value),
-                        "MPI_Win_set_attr");
+                        keyval, "MPI_Win_set_attr");
 }
 
 /* The value of a predefined attribute, or NULL: it is none. */
@@ -158,7 +158,7 @@ int PMPI_Win_get_attr(MPI_Win win, int keyval, void *value, int *flag)
     if (!found) {
         error = attribute_get(OBJECT_WIN, &window->attributes, keyval, &held, &found);
         if (error != MPI_SUCCESS)
-            return keyval_error(window, error, "MPI_Win_get_attr");
+            return keyval_error(window, error, keyval, "MPI_Win_get_attr");
     }
     *flag = found;
     if (found)
@@ -174,5 +174,5 @@ int PMPI_Win_delete_attr(MPI_Win win, int keyval)
     if (window == NULL)
         return error;
     return keyval_error(window, attribute_delete(OBJECT_WIN, win, &window->attributes, keyval),
-                        "MPI_Win_delete_attr");
+                        keyval, "MPI_Win_delete_attr");
 }

@@ -45,8 +45,10 @@ static double *vector_new(void)
 {
     double *vector = calloc((size_t)rows + 2, sizeof(double));
 
-    if (vector == NULL)
+    if (vector == NULL) {
         MPI_Abort(MPI_COMM_WORLD, 2);
+        return NULL;
+    }
     return vector + 1;
 }
 

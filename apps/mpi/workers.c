@@ -74,6 +74,7 @@ static struct result master(int size)
         if (status.MPI_TAG < 0 || status.MPI_TAG >= TASKS || seen[status.MPI_TAG]++) {
             fprintf(stderr, "workers: task %d came a second time\n", status.MPI_TAG);
             MPI_Abort(MPI_COMM_WORLD, 1);
+            break;
         }
         results[status.MPI_TAG] = result;
     }

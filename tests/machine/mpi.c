@@ -69,6 +69,22 @@ MPI_TEST(rma_pi_4, "4", "mpi_rma", "pi", "10")
 MPI_TEST(rma_wrong_1, "1", "mpi_rma", "wrong", "10")
 MPI_TEST(rma_wrong_2, "2", "mpi_rma", "wrong", "10")
 MPI_TEST(rma_wrong_4, "4", "mpi_rma", "wrong", "10")
+MPI_TEST(threads_ring_2, "2", "mpi_threads", "ring", "60")
+MPI_TEST(threads_probes_3, "3", "mpi_threads-musl", "probes", "20")
+MPI_TEST(threads_handover_2, "2", "mpi_threads-musl-pie", "handover", "40")
+MPI_TEST(threads_collectives_4, "4", "mpi_threads", "collectives", "10")
+MPI_TEST(threads_windows_3, "3", "mpi_threads-pie", "windows", "30")
+MPI_TEST(threads_objects_2, "2", "mpi_threads-musl", "objects", "60")
+
+/* Sixteen ranks on the host's few cores, each of which is a core of the machine. */
+Test(mpi, many_ranks_make_steady_progress_hosted, .timeout = 300)
+{
+    struct command command = {.count = 0};
+    command_add(&command, atoll_path(), "mpirun", "--platform", "hosted", "-n", "16",
+                program_path("mpi_steady"), NULL);
+    struct outcome outcome = run_expecting(&command, 0);
+    cr_expect_str_eq(outcome.out, "steady: fine\n");
+}
 
 /* --- How jobs end ------------------------------------------------------------------------------
  */
@@ -92,6 +108,12 @@ MACHINE_TEST(mpi, a_rank_that_crashes_ends_the_job)
     expect_text(outcome.err, "rank3 has died: the job is ended\n", &outcome);
 }
 
+MACHINE_TEST(mpi, a_rank_that_is_killed_ends_the_job)
+{
+    struct outcome outcome = run_failing(platform, "killed", 137);
+    expect_text(outcome.err, "rank3 has ended with status 137: the job is ended\n", &outcome);
+}
+
 /* It ends as if all were well, but without MPI_Finalize: the others find out. */
 MACHINE_TEST(mpi, a_rank_that_leaves_ends_the_job)
 {
@@ -106,6 +128,12 @@ MACHINE_TEST(mpi, an_error_names_rank_call_and_argument)
 {
     struct outcome outcome = run_failing(platform, "truncate", 15);
     expect_text(outcome.err, "rank 1: MPI_Recv: MPI_ERR_TRUNCATE", &outcome);
+    expect_text(outcome.err, "the message from rank 0 has 100 bytes, its buffer room for 10\n",
+                &outcome);
+    outcome = run_failing(platform, "wrong", 6);
+    expect_text(outcome.err, "rank 3: MPI_Send: MPI_ERR_RANK", &outcome);
+    expect_text(outcome.err, "the destination is rank 4; 0 to 3 or MPI_PROC_NULL would be right\n",
+                &outcome);
 }
 
 /* The same program is a job of one on plain Linux. */

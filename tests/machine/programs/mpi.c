@@ -480,8 +480,12 @@ int main(int count, char **words)
         MPI_Abort(MPI_COMM_WORLD, 7);
     else if (!strcmp(what, "crash") && rank == size - 1)
         raise(SIGSEGV);
+    else if (!strcmp(what, "killed") && rank == size - 1)
+        raise(SIGKILL);
     else if (!strcmp(what, "leave") && rank == size - 1)
         exit(0);
+    else if (!strcmp(what, "wrong") && rank == size - 1)
+        MPI_Send(&rounds, 1, MPI_INT, size, 1, MPI_COMM_WORLD);
     else if (!strcmp(what, "truncate") && size > 1) {
         char bytes[100] = "";
         if (rank == 0)
