@@ -272,21 +272,30 @@ int PMPI_Test(MPI_Request *handle, int *flag, MPI_Status *status)
 /* --- Several -----------------------------------------------------------------------------------
  */
 
+/* What calls for several requests have met: the first error's communicator. */
+struct several {
+    bool failed;
+    struct comm *comm;
+};
+
 /* Collects one of several; its error goes into its status. */
-static int collect_at(MPI_Request *handles, int i, struct request *request, MPI_Status *status)
+static void collect_at(MPI_Request *handles, int i, struct request *request, MPI_Status *status,
+                       struct several *several)
 {
+    struct comm *comm = request->comm;
     int error = collect(request, &handles[i], status);
     if (status != NULL)
         status->MPI_ERROR = error;
-    return error;
+    if (error != MPI_SUCCESS && !several->failed)
+        *several = (struct several){true, comm};
 }
 
-static int in_status(int error, const char *function)
+static int in_status(const struct several *several, const char *function)
 {
-    if (error == MPI_SUCCESS)
+    if (!several->failed)
         return MPI_SUCCESS;
-    return error_raise(MPI_ERR_IN_STATUS, function,
-                       "at least one of the operations has failed: see the statuses");
+    return comm_error(several->comm, MPI_ERR_IN_STATUS, function,
+                      "at least one of the operations has failed: see the statuses");
 }
 
 int request_check_all(int count, const MPI_Request handles[], const char *function)
@@ -303,6 +312,7 @@ int request_check_all(int count, const MPI_Request handles[], const char *functi
 MPI_PROFILED(Waitall)
 int PMPI_Waitall(int count, MPI_Request handles[], MPI_Status statuses[])
 {
+    struct several several = {0};
     int result = request_check_all(count, handles, "MPI_Waitall");
     if (result != MPI_SUCCESS)
         return result;
@@ -319,16 +329,16 @@ int PMPI_Waitall(int count, MPI_Request handles[], MPI_Status statuses[])
             continue;
         }
         ENGINE_WAIT_UNTIL(request->complete)
-        if (collect_at(handles, i, request, status) != MPI_SUCCESS)
-            result = MPI_ERR_IN_STATUS;
+        collect_at(handles, i, request, status, &several);
     }
     mpi_unlock();
-    return in_status(result, "MPI_Waitall");
+    return in_status(&several, "MPI_Waitall");
 }
 
 MPI_PROFILED(Testall)
 int PMPI_Testall(int count, MPI_Request handles[], int *flag, MPI_Status statuses[])
 {
+    struct several several = {0};
     int result = request_check_all(count, handles, "MPI_Testall");
     if (result != MPI_SUCCESS)
         return result;
@@ -343,11 +353,11 @@ int PMPI_Testall(int count, MPI_Request handles[], int *flag, MPI_Status statuse
         MPI_Status *status = status_at(statuses, i);
         if (request_look_up(handles[i], &request) == 0)
             status_set_empty(status);
-        else if (collect_at(handles, i, request, status) != MPI_SUCCESS)
-            result = MPI_ERR_IN_STATUS;
+        else
+            collect_at(handles, i, request, status, &several);
     }
     mpi_unlock();
-    return in_status(result, "MPI_Testall");
+    return in_status(&several, "MPI_Testall");
 }
 
 int request_find_complete(int count, const MPI_Request handles[])
@@ -413,18 +423,17 @@ int PMPI_Testany(int count, MPI_Request handles[], int *index, int *flag, MPI_St
 static int collect_some(int count, MPI_Request handles[], int *found, int indices[],
                         MPI_Status statuses[], const char *function)
 {
-    int result = MPI_SUCCESS;
+    struct several several = {0};
     *found = 0;
     for (int i = 0; i < count; i++) {
         struct request *request;
         if (request_look_up(handles[i], &request) != 1 || !request->complete)
             continue;
-        if (collect_at(handles, i, request, status_at(statuses, *found)) != MPI_SUCCESS)
-            result = MPI_ERR_IN_STATUS;
+        collect_at(handles, i, request, status_at(statuses, *found), &several);
         indices[(*found)++] = i;
     }
     mpi_unlock();
-    return in_status(result, function);
+    return in_status(&several, function);
 }
 
 MPI_PROFILED(Waitsome)
