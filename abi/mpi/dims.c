@@ -11,6 +11,8 @@
 
 /* The best grid so far, and the one that is being made, sides falling. */
 struct search {
+    const int *divisors; /* of the whole product, rising */
+    int divisor_count;
     int count;
     int *best, *sides; /* [count] */
     bool found;
@@ -39,14 +41,23 @@ static bool is_better(const struct search *search)
     return sum_of(sides, search->count) < sum_of(best, search->count);
 }
 
-/* Whether `count` numbers of at most `limit` can have the product `product` by their size. */
-static bool could_reach(int64_t product, int count, int64_t limit)
+/* Whether `count` numbers of `each` have a product of at least `product`. */
+static bool reaches(int64_t product, int count, int64_t each)
 {
     int64_t reached = 1;
 
     for (int i = 0; i < count && reached < product; i++)
-        reached *= limit;
+        reached *= each;
     return reached >= product;
+}
+
+/* Whether grids that begin with these sides can still be as good as the best one: `left` more of
+ * that product would have to be at least so large. */
+static bool is_hopeful(const struct search *search, int product, int left)
+{
+    int64_t least = search->sides[0] - (int64_t)(search->best[0] - search->best[search->count - 1]);
+
+    return !search->found || least <= 1 || !reaches((int64_t)product + 1, left, least);
 }
 
 /* Tries all grids whose sides from `at` on have that product and are at most `limit`. */
@@ -62,23 +73,49 @@ static void search_from(struct search *search, int at, int product, int limit)
         }
         return;
     }
-    for (int side = 1; side <= limit && side <= product; side++) {
-        if (product % side != 0 || !could_reach(product, left, side))
-            continue;
-        /* The smallest side is no larger than this one: the spread can only grow from here. */
-        if (at > 0 && search->found &&
-            search->sides[0] - side > search->best[0] - search->best[search->count - 1])
+    for (int i = 0; i < search->divisor_count && search->divisors[i] <= limit; i++) {
+        int side = search->divisors[i];
+
+        if (product % side != 0 || !reaches(product, left, side))
             continue;
         search->sides[at] = side;
-        search_from(search, at + 1, product / side, side);
+        if (is_hopeful(search, product / side, left - 1))
+            search_from(search, at + 1, product / side, side);
     }
+}
+
+/* All divisors, rising: to be freed; NULL without memory. */
+static int *divisors_of(int number, int *count)
+{
+    int *divisors = NULL, room = 0, root = 1;
+
+    *count = 0;
+    while ((int64_t)(root + 1) * (root + 1) <= number)
+        root++;
+    for (int turn = 0; turn < 2; turn++)
+        for (int i = turn == 0 ? 1 : root; i >= 1 && i <= root; i += turn == 0 ? 1 : -1) {
+            if (number % i != 0 || (turn == 1 && number / i == i))
+                continue;
+            if (*count == room) {
+                int *more = realloc(divisors, (size_t)(room + 64) * sizeof(int));
+
+                if (!more) {
+                    free(divisors);
+                    return NULL;
+                }
+                divisors = more;
+                room += 64;
+            }
+            divisors[(*count)++] = turn == 0 ? i : number / i;
+        }
+    return divisors;
 }
 
 MPI_PROFILED(Dims_create)
 int PMPI_Dims_create(int nnodes, int ndims, int dims[])
 {
     const char *call = "MPI_Dims_create";
-    int *sides, fixed = 1, open = 0, next = 0;
+    int *sides, *divisors, count, fixed = 1, open = 0, next = 0;
     struct search search = {0};
 
     if (nnodes < 1 || ndims < 0 || (ndims > 0 && !dims))
@@ -99,10 +136,19 @@ int PMPI_Dims_create(int nnodes, int ndims, int dims[])
         return MPI_SUCCESS;
     }
     sides = calloc((size_t)open * 2, sizeof(int));
-    if (!sides)
+    divisors = divisors_of(nnodes / fixed, &count);
+    if (!sides || !divisors) {
+        free(sides);
+        free(divisors);
         return error_raise(MPI_ERR_NO_MEM, call, NULL);
-    search = (struct search){.count = open, .best = sides, .sides = sides + open};
+    }
+    search = (struct search){.divisors = divisors,
+                             .divisor_count = count,
+                             .count = open,
+                             .best = sides,
+                             .sides = sides + open};
     search_from(&search, 0, nnodes / fixed, nnodes / fixed);
+    free(divisors);
     for (int i = 0; i < ndims; i++)
         if (dims[i] == 0)
             dims[i] = sides[next++];
