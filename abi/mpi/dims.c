@@ -1,6 +1,6 @@
 /* MPI_Dims_create: the sides of a grid for a number of processes, as close to each other as can be:
- * the difference of the largest and the smallest is the least; of several such grids the one with
- * the largest smallest side, and then with the smallest sum. */
+ * the difference of the largest and the smallest is the least; of several such grids the one with the
+ * largest smallest side, then with the largest second smallest, and so on. */
 
 #include "abi/mpi/errhandler.h"
 #include "abi/mpi/profile.h"
@@ -18,15 +18,6 @@ struct search {
     bool found;
 };
 
-static int64_t sum_of(const int sides[], int count)
-{
-    int64_t sum = 0;
-
-    for (int i = 0; i < count; i++)
-        sum += sides[i];
-    return sum;
-}
-
 /* Is the grid that has been made better than the best one? */
 static bool is_better(const struct search *search)
 {
@@ -36,9 +27,10 @@ static bool is_better(const struct search *search)
 
     if (!search->found || spread != best_spread)
         return !search->found || spread < best_spread;
-    if (sides[last] != best[last])
-        return sides[last] > best[last];
-    return sum_of(sides, search->count) < sum_of(best, search->count);
+    for (int i = last; i > 0; i--)
+        if (sides[i] != best[i])
+            return sides[i] > best[i];
+    return false;
 }
 
 /* Whether `count` numbers of `each` have a product of at least `product`. */
