@@ -180,6 +180,8 @@ int PMPI_Comm_set_errhandler(MPI_Comm handle, MPI_Errhandler errhandler)
     if (error != MPI_SUCCESS)
         return comm_error(comm, error, "MPI_Comm_set_errhandler",
                           "the error handler is none for communicators");
+    if (comm == mpi.self)
+        errhandler_set_self(&comm->errhandler);
     return MPI_SUCCESS;
 }
 

@@ -22,7 +22,7 @@
 enum basic_class {
     BASIC_NONE, /* a derived type, or a pair */
     BASIC_BYTE,
-    BASIC_CHARACTER, /* no operation at all: MPI_CHAR, MPI_WCHAR, MPI_CHARACTER, MPI_PACKED */
+    BASIC_CHARACTER, /* no operation, but for MPI_CHAR: MPI_WCHAR, MPI_CHARACTER, MPI_PACKED */
     BASIC_SIGNED,
     BASIC_UNSIGNED,
     BASIC_FLOAT,

@@ -48,12 +48,13 @@ __attribute__((format(printf, 6, 7))) int
 errhandler_raise(struct errhandler *errhandler, enum object_kind about, const void *object,
                  int code, const char *function, const char *format, ...);
 
-/* The same through the handler of MPI_COMM_SELF, for calls that are about no such object. */
+/* The same for calls that are about no such object: through the handler of MPI_COMM_SELF, or, while
+ * the program has set none for that, of MPI_COMM_WORLD, as it was before MPI-4. */
 __attribute__((format(printf, 3, 4))) int error_raise(int code, const char *function,
                                                       const char *format, ...);
 
-/* Tells where MPI_COMM_SELF's handler stands from now on, NULL when there is none (before MPI_Init
- * and after MPI_Finalize errors are fatal). */
+/* Tells where the handler for such calls stands from now on, NULL when there is none (before
+ * MPI_Init and after MPI_Finalize errors are fatal). */
 void errhandler_set_self(struct errhandler *const *slot);
 
 /* MPI_X_set_errhandler and MPI_X_get_errhandler for the place in an object where its handler

@@ -92,10 +92,15 @@ int64_t file_view_bytes(const struct file_view *view, const struct datatype *typ
 /* --- Moving data (file_transfer.c) ---------------------------------------------------------------
  */
 
-/* Moves `count` of `type` between memory and the stream from byte `position` on. *bytes: of memory
- * that were moved; less than all where the file ends. MPI_SUCCESS or a class. Sleeps. */
+/* How much an access has moved: bytes of memory, and of the stream, which in external32 are others. */
+struct file_moved {
+    int64_t memory, stream;
+};
+
+/* Moves `count` of `type` between memory and the stream from byte `position` on. *moved is less than
+ * all where the file ends, or where an error has. MPI_SUCCESS or a class. Sleeps. */
 int file_transfer(struct file *file, bool writes, int64_t position, void *buffer, int64_t count,
-                  const struct datatype *type, int64_t *bytes);
+                  const struct datatype *type, struct file_moved *moved);
 
 /* --- The shared pointer (file_shared.c)
  * ----------------------------------------------------------- */

@@ -12,7 +12,7 @@ struct access {
     void *buffer;
     int64_t count;
     const struct datatype *type;
-    int64_t bytes; /* moved, of memory */
+    struct file_moved moved;
 };
 
 static int check(const struct access *access, const char **why)
@@ -102,16 +102,12 @@ static int run(struct access *access, MPI_File handle, MPI_Datatype type, const 
         error = MPI_ERR_ARG;
     if (error == MPI_SUCCESS)
         error = file_transfer(file, access->writes, position, access->buffer, access->count,
-                              access->type, &access->bytes);
-    if (access->pointer == FILE_INDIVIDUAL &&
-        access->bytes < datatype_bytes(access->type, access->count)) {
+                              access->type, &access->moved);
+    if (access->pointer == FILE_INDIVIDUAL && access->moved.stream < wanted) {
         /* The file ended before: the pointer stands behind what was read. */
         mpi_lock();
         if (file->position == access->offset + wanted / unit)
-            file->position =
-                access->offset +
-                (file_view_bytes(&file->view, datatype_of(MPI_BYTE), access->bytes) + unit - 1) /
-                    unit;
+            file->position = access->offset + (access->moved.stream + unit - 1) / unit;
         mpi_unlock();
     }
     return error == MPI_SUCCESS ? error : file_error(file, error, function, "%s", why);
@@ -124,7 +120,7 @@ static int run_waiting(struct access access, MPI_File file, MPI_Datatype type, M
                        const char *function)
 {
     int error = run(&access, file, type, function);
-    status_set(status, MPI_ANY_SOURCE, MPI_ANY_TAG, access.bytes);
+    status_set(status, MPI_ANY_SOURCE, MPI_ANY_TAG, access.moved.memory);
     return error;
 }
 
@@ -138,7 +134,7 @@ static int run_request(struct access access, MPI_File file, MPI_Datatype type, M
     struct request *request = request_new(REQUEST_RECEIVE, NULL);
     request->source = MPI_ANY_SOURCE;
     request->tag = MPI_ANY_TAG;
-    request->bytes = access.bytes;
+    request->bytes = access.moved.memory;
     request->complete = true;
     *handle = (MPI_Request)request;
     mpi_unlock();
@@ -161,7 +157,7 @@ static int run_begin(struct access access, MPI_File handle, MPI_Datatype type, c
     file->split_pointer = access.pointer;
     file->split_writes = access.writes;
     file->split_buffer = access.buffer;
-    file->split_bytes = access.bytes;
+    file->split_bytes = access.moved.memory;
     return MPI_SUCCESS;
 }
 

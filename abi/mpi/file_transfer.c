@@ -162,7 +162,7 @@ static int move_stream(const struct file *file, bool writes, int64_t position,
  */
 
 static int move_external(const struct file *file, bool writes, int64_t position, void *buffer,
-                         int64_t count, const struct datatype *type, int64_t *bytes)
+                         int64_t count, const struct datatype *type, struct file_moved *moved)
 {
     int64_t size = external_bytes(type, count), done = 0;
     char *external = size < INT64_MAX ? malloc((size_t)size + 1) : NULL;
@@ -185,10 +185,11 @@ static int move_external(const struct file *file, bool writes, int64_t position,
         free(whole);
     }
     free(external);
-    *bytes = done == size || type->size == 0
-                 ? datatype_bytes(type, count)
-                 : done / external_bytes(type, 1) * type->size +
-                       done % external_bytes(type, 1) * type->size / external_bytes(type, 1);
+    int64_t one = external_bytes(type, 1);
+    moved->stream = done;
+    moved->memory = done == size || type->size == 0
+                        ? datatype_bytes(type, count)
+                        : done / one * type->size + done % one * type->size / one;
     return error;
 }
 
@@ -206,10 +207,10 @@ static int lock_file(struct file *file, short type)
 }
 
 int file_transfer(struct file *file, bool writes, int64_t position, void *buffer, int64_t count,
-                  const struct datatype *type, int64_t *bytes)
+                  const struct datatype *type, struct file_moved *moved)
 {
     int error = MPI_SUCCESS;
-    *bytes = 0;
+    *moved = (struct file_moved){0};
     if (datatype_bytes(type, count) == 0)
         return MPI_SUCCESS;
     if (file->view.layout->size == 0)
@@ -221,8 +222,10 @@ int file_transfer(struct file *file, bool writes, int64_t position, void *buffer
     struct datatype_stream memory = datatype_stream(buffer, count, type);
     if (error == MPI_SUCCESS)
         error = file->view.external
-                    ? move_external(file, writes, position, buffer, count, type, bytes)
-                    : move_stream(file, writes, position, &memory, bytes);
+                    ? move_external(file, writes, position, buffer, count, type, moved)
+                    : move_stream(file, writes, position, &memory, &moved->stream);
+    if (!file->view.external)
+        moved->memory = moved->stream;
     if (file->atomic) {
         lock_file(file, F_UNLCK);
         pthread_mutex_unlock(&file->atomic_lock);

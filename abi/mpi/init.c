@@ -63,7 +63,7 @@ static void library_enter(int level)
     if (mpi.world == NULL) {
         mpi.world = world;
         mpi.self = self;
-        errhandler_set_self(&self->errhandler);
+        errhandler_set_self(&world->errhandler); /* until the program sets MPI_COMM_SELF's */
     }
     if (level > mpi.thread_level) {
         mpi.thread_level = level;

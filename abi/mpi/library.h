@@ -98,9 +98,9 @@ static inline struct comm *comm_of(MPI_Comm handle)
 
 /* Raises an error of a call about a communicator (NULL: one that is none). */
 #define comm_error(Comm, Code, Function, ...)                                                      \
-    errhandler_raise((Comm) != NULL ? (Comm)->errhandler : mpi.self->errhandler, OBJECT_COMM,      \
-                     (Comm) != NULL ? (Comm)->handle : MPI_COMM_SELF, (Code), (Function),          \
-                     __VA_ARGS__)
+    ((Comm) != NULL ? errhandler_raise((Comm)->errhandler, OBJECT_COMM, (Comm)->handle, (Code),    \
+                                       (Function), __VA_ARGS__)                                    \
+                    : error_raise((Code), (Function), __VA_ARGS__))
 
 void comm_retain(struct comm *comm);
 void comm_release(struct comm *comm);

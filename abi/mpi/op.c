@@ -135,8 +135,9 @@ static int column_of(const struct datatype *type)
         return type->size == 8 ? COLUMN_C32 : type->size == 16 ? COLUMN_C64 : COLUMN_C80;
     case BASIC_PAIR:
         return column_of_pair(type);
+    case BASIC_CHARACTER: /* beyond the standard, as programs expect it: MPI_CHAR counts */
+        return type->unit->handle == MPI_CHAR ? COLUMN_S8 : OP_COLUMNS;
     case BASIC_NONE:
-    case BASIC_CHARACTER:
         break;
     }
     return OP_COLUMNS;

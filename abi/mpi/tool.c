@@ -79,7 +79,7 @@ static const struct variable performance[] = {
     {"unexpected_messages", "messages that wait for their receive", MPI_T_PVAR_CLASS_LEVEL,
      read_unexpected},
     {"cells_sent",
-     "cells sent to other ranks: one for each message of up to 4 KiB, some for a longer one",
+     "cells sent to other ranks: one for a short message, some for a longer one",
      MPI_T_PVAR_CLASS_COUNTER, read_sent},
     {"cells_received", "cells received from other ranks", MPI_T_PVAR_CLASS_COUNTER, read_received},
     {"blocked_peers", "ranks whose ring is full, so that messages to them wait",

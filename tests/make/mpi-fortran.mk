@@ -20,7 +20,7 @@ $(MPI_FORTRAN)/fortran.o: abi/mpi/fortran/fortran.c $(BUILD)/flags/library | too
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(MPI_FORTRAN_CFLAGS) -c $< -o $@
-MPI_FORTRAN_O := $(MPI_FORTRAN)/wrappers.o $(MPI_FORTRAN)/fortran.o
+MPI_FORTRAN_O := $(MPI_FORTRAN)/wrappers.o $(MPI_FORTRAN)/fortran.o $(MPI_FORTRAN)/mpi_f08.o
 
 $(BUILD)/include/mpif.h: abi/mpi/include/mpi.h abi/mpi/fortran/mpif.awk
 	@mkdir -p $(@D)
@@ -42,11 +42,34 @@ $(BUILD)/include/mpi.mod: $(MPI_FORTRAN)/mpi.f90 | tools
 	$(Q)$(FC) -fsyntax-only -J$(@D) $<
 	@touch $@
 
-mpi: $(BUILD)/include/mpif.h $(BUILD)/include/mpi.mod
 
-# The test program in Fortran, as a user would build it.
-MPI_FORTRAN_TEST := $(BUILD)/tests/programs/mpi_fortran
-$(MPI_FORTRAN_TEST): tests/machine/programs/mpi_fortran.f90 $(LIBMPI) $(MPI_WRAPPERS) $(BUILD)/include/mpi.mod
+# mpi_f08: the same calls with other types. Its object holds the comparisons of handles.
+$(MPI_FORTRAN)/mpi_f08.f90: $(MPI_FORTRAN)/implemented $(BUILD)/include/mpif.h abi/mpi/include/mpi.h abi/mpi/functions.def \
+        abi/mpi/fortran/wrappers.awk abi/mpi/fortran/f08.awk
+	@echo "  AWK     $@"
+	$(Q){ awk -v header=abi/mpi/include/mpi.h -f abi/mpi/fortran/f08.awk $(BUILD)/include/mpif.h; \
+	    echo '  interface'; \
+	    awk -v output=interfaces -v f08=1 -v implemented=$< -f abi/mpi/fortran/wrappers.awk abi/mpi/functions.def; \
+	    for f in WTIME WTICK; do \
+	        echo "    double precision function MPI_$$f()"; echo '    end function'; done; \
+	    for f in add diff; do \
+	        echo "    integer(kind=8) function MPI_Aint_$$f(one, other)"; \
+	        echo '      integer(kind=8) :: one, other'; echo '    end function'; done; \
+	    echo '  end interface'; echo 'contains'; \
+	    awk -v part=contains -f abi/mpi/fortran/f08.awk /dev/null; echo 'end module'; } >$@
+$(MPI_FORTRAN)/mpi_f08.o: $(MPI_FORTRAN)/mpi_f08.f90 | tools
+	@echo "  FC      $<"
+	@mkdir -p $(BUILD)/include
+	$(Q)$(FC) -O2 -fPIC -J$(BUILD)/include -c $< -o $@
+$(BUILD)/include/mpi_f08.mod: $(MPI_FORTRAN)/mpi_f08.o
+	@touch $@
+
+mpi: $(BUILD)/include/mpif.h $(BUILD)/include/mpi.mod $(BUILD)/include/mpi_f08.mod
+
+# The test programs in Fortran, as a user would build them.
+MPI_FORTRAN_TEST := $(BUILD)/tests/programs/mpi_fortran $(BUILD)/tests/programs/mpi_f08
+$(MPI_FORTRAN_TEST): $(BUILD)/tests/programs/%: tests/machine/programs/%.f90 $(LIBMPI) $(MPI_WRAPPERS) \
+        $(BUILD)/include/mpi.mod $(BUILD)/include/mpi_f08.mod
 	@mkdir -p $(@D)
 	@echo "  FC      $@"
 	$(Q)$(BUILD)/atoll-mpifort -g -O2 -Wall -Wno-unused-parameter -J$(MPI_FORTRAN) -o $@ $<

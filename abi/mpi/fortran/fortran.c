@@ -143,26 +143,31 @@ int fortran_neighbours(MPI_Fint number, bool sources)
 
 CALL(init, MPI_Fint *ierror)
 {
+    FORTRAN_OPTIONAL(ierror);
     *ierror = MPI_Init(NULL, NULL);
 }
 
 CALL(init_thread, MPI_Fint *required, MPI_Fint *provided, MPI_Fint *ierror)
 {
+    FORTRAN_OPTIONAL(ierror);
     *ierror = MPI_Init_thread(NULL, NULL, *required, provided);
 }
 
 CALL(get_address, void *location, MPI_Aint *address, MPI_Fint *ierror)
 {
+    FORTRAN_OPTIONAL(ierror);
     *ierror = MPI_Get_address(fortran_buffer(location), address);
 }
 
 CALL(buffer_attach, void *buffer, MPI_Fint *size, MPI_Fint *ierror)
 {
+    FORTRAN_OPTIONAL(ierror);
     *ierror = MPI_Buffer_attach(fortran_buffer(buffer), *size);
 }
 
 CALL(buffer_detach, MPI_Aint *buffer_addr, MPI_Fint *size, MPI_Fint *ierror)
 {
+    FORTRAN_OPTIONAL(ierror);
     void *buffer;
 
     *ierror = MPI_Buffer_detach(&buffer, size); /* the address means nothing in Fortran */
@@ -204,6 +209,7 @@ static void no_function(void *in, void *inout, int *count, MPI_Datatype *datatyp
 
 CALL(op_create, op_function_fortran *function, MPI_Fint *commute, MPI_Fint *op, MPI_Fint *ierror)
 {
+    FORTRAN_OPTIONAL(ierror);
     MPI_Op made = MPI_OP_NULL;
 
     *ierror = MPI_Op_create(no_function, *commute, &made);
@@ -221,6 +227,7 @@ CALL(op_create, op_function_fortran *function, MPI_Fint *commute, MPI_Fint *op, 
     CALL(name##_create_errhandler, void (*function)(MPI_Fint *, MPI_Fint *), MPI_Fint *errhandler, \
          MPI_Fint *ierror)                                                                         \
     {                                                                                              \
+        FORTRAN_OPTIONAL(ierror);                                                                  \
         MPI_Errhandler made = MPI_ERRHANDLER_NULL;                                                 \
                                                                                                    \
         *ierror = MPI_##Name##_create_errhandler(never_##name, &made);                             \
@@ -281,6 +288,7 @@ static int call_delete(MPI_Fint object, int keyval, void *value, void *extra_sta
     CALL(name##_create_keyval, copy_fortran *copy, delete_fortran *delete, MPI_Fint *keyval,       \
          MPI_Aint *extra_state, MPI_Fint *ierror)                                                  \
     {                                                                                              \
+        FORTRAN_OPTIONAL(ierror);                                                                  \
         struct keyval_functions *functions = memory(sizeof(*functions));                           \
                                                                                                    \
         *functions = (struct keyval_functions){copy, delete, *extra_state};                        \
@@ -288,11 +296,13 @@ static int call_delete(MPI_Fint object, int keyval, void *value, void *extra_sta
     }                                                                                              \
     CALL(name##_set_attr, MPI_Fint *object, MPI_Fint *keyval, MPI_Aint *value, MPI_Fint *ierror)   \
     {                                                                                              \
+        FORTRAN_OPTIONAL(ierror);                                                                  \
         *ierror = MPI_##Name##_set_attr(PMPI_##Name##_f2c(*object), *keyval, (void *)*value);      \
     }                                                                                              \
     CALL(name##_get_attr, MPI_Fint *object, MPI_Fint *keyval, MPI_Aint *value, MPI_Fint *found,    \
          MPI_Fint *ierror)                                                                         \
     {                                                                                              \
+        FORTRAN_OPTIONAL(ierror);                                                                  \
         void *address = NULL;                                                                      \
         int flag = 0;                                                                              \
                                                                                                    \

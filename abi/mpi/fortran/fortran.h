@@ -14,6 +14,12 @@
  * alias. */
 #define FORTRAN_PROFILED(name) MPI_ALIAS(mpi_##name##_, pmpi_##name##_)
 
+/* mpi_f08 lets a program leave ierror out: its address is NULL then. */
+#define FORTRAN_OPTIONAL(ierror)                                                                   \
+    MPI_Fint ignored_;                                                                             \
+    if ((ierror) == NULL)                                                                          \
+    (ierror) = &ignored_
+
 /* The longest text that a call gives back, with the closing zero. */
 #define FORTRAN_TEXT MPI_MAX_LIBRARY_VERSION_STRING
 

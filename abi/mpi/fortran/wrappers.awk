@@ -1,6 +1,7 @@
 # Fortran's bindings, from functions.def; -v output=...:
 #   wrappers   C functions mpi_NAME_ as gfortran calls them, which call the C functions
-#   interfaces the interface blocks of the module mpi
+#   interfaces the interface blocks of the module mpi, or with -v f08=1 of mpi_f08: the same calls, with
+#              handles and statuses of derived types (one integer, and eight) and an optional ierror
 # -v implemented=FILE: the names (MPI_...) that the library has; others are left out, so that a program that uses one does not link.
 # (POSIX awk; run by tests/make/mpi-fortran.mk)
 #
@@ -146,6 +147,7 @@ function wrapper(name,    i, parts, list, hiddens, befores, call, afters, count,
     }
     print "\nFORTRAN_PROFILED(" lower ")"
     print "void pmpi_" lower "_(" list "MPI_Fint *ierror" hiddens ")\n{"
+    print "    FORTRAN_OPTIONAL(ierror);"
     printf "%s", befores
     print "\n    *ierror = MPI_" name "(" call ");"
     printf "%s", afters
@@ -166,6 +168,12 @@ function declare(kind, name,    base, text)
         return "      character(len=*), intent(out) :: " name
     if (base == "triple")
         return "      integer :: " name "(3,*)"
+    if (base ~ /_function$/)
+        return "      external :: " name
+    if (f08 && base == "status")
+        return "      type(MPI_Status) :: " name (kind ~ /\[/ ? "(*)" : "")
+    if (f08 && base in class)
+        return "      type(" type[base] ")" (kind == base ? ", intent(in)" : "") " :: " name (kind ~ /\[/ ? "(*)" : "")
     if (base == "status")
         return "      integer :: " name (kind ~ /\[/ ? "(MPI_STATUS_SIZE,*)" : "(MPI_STATUS_SIZE)")
     text = "      integer"
@@ -193,9 +201,7 @@ function interface(name,    i, parts, names, declarations)
 {
     for (i = 2; i <= NF; i++) {
         split($i, parts, ":")
-        if (parts[2] == "comm_errhandler_fn")
-            continue
-        if (name ~ /_[gs]et_attr$/ && parts[2] == "attribute_val" || name == "Alloc_mem" && parts[2] == "baseptr")
+        if (parts[2] == "extra_state" || name ~ /_[gs]et_attr$/ && parts[2] == "attribute_val" || name == "Alloc_mem" && parts[2] == "baseptr")
             parts[1] = "aint"
         if (name ~ /^Init/ && parts[2] ~ /^arg[cv]$/)
             continue
@@ -206,7 +212,7 @@ function interface(name,    i, parts, names, declarations)
     print "    " fold("subroutine MPI_" name "(" names ")")
     print "      import"
     printf "%s", declarations
-    print "      integer, intent(out) :: ierror"
+    print "      integer, " (f08 ? "optional, " : "") "intent(out) :: ierror"
     print "    end subroutine"
 }
 
@@ -220,6 +226,8 @@ function interface(name,    i, parts, names, declarations)
     if (name in by_hand) {
         if (output == "interfaces")
             interface(name)
+    } else if (f08 && name ~ /^Op_create$|_create_keyval$|_create_errhandler$/) {
+        interface(name)
     } else if (simple()) {
         if (output == "interfaces")
             interface(name)
@@ -233,8 +241,8 @@ END {
     if (("MPI_Alloc_mem" in has) && output == "wrappers")
         print "\nFORTRAN_PROFILED(alloc_mem)\n" \
               "void pmpi_alloc_mem_(MPI_Aint *size, MPI_Fint *info, MPI_Aint *baseptr, MPI_Fint *ierror)\n{\n" \
-              "    *ierror = MPI_Alloc_mem(*size, PMPI_Info_f2c(*info), baseptr);\n}"
+              "    FORTRAN_OPTIONAL(ierror);\n    *ierror = MPI_Alloc_mem(*size, PMPI_Info_f2c(*info), baseptr);\n}"
     if (("MPI_Free_mem" in has) && output == "wrappers")
-        print "\nFORTRAN_PROFILED(free_mem)\nvoid pmpi_free_mem_(void *base, MPI_Fint *ierror)\n{\n" \
+        print "\nFORTRAN_PROFILED(free_mem)\nvoid pmpi_free_mem_(void *base, MPI_Fint *ierror)\n{\n    FORTRAN_OPTIONAL(ierror);\n" \
               "    *ierror = MPI_Free_mem(base);\n}"
 }

@@ -116,6 +116,35 @@ static void views(const char *representation, int external)
     FINE(MPI_File_close(&file));
 }
 
+/* In external32 a long has 4 bytes: pointers count those, statuses the 8 in memory. */
+static void longs(void)
+{
+    long values[5] = {0};
+    MPI_Offset at;
+    MPI_Status status;
+    MPI_File file = open_file(MPI_MODE_RDWR);
+    FINE(MPI_File_set_size(file, 0));
+    FINE(MPI_File_set_view(file, 16 * rank, MPI_LONG, MPI_LONG, "external32", MPI_INFO_NULL));
+    for (int i = 0; i < 4; i++)
+        values[i] = -100L * rank - i;
+    FINE(MPI_File_write_all(file, values, 4, MPI_LONG, &status));
+    CHECK(count_of(&status, MPI_LONG) == 4);
+    FINE(MPI_File_get_position(file, &at));
+    CHECK(at == 4);
+    FINE(MPI_File_sync(file));
+    MPI_Barrier(MPI_COMM_WORLD);
+    FINE(MPI_File_get_size(file, &at));
+    CHECK(at == 16 * size);
+    FINE(MPI_File_set_view(file, 0, MPI_LONG, MPI_LONG, "external32", MPI_INFO_NULL));
+    FINE(MPI_File_seek(file, -2, MPI_SEEK_END));
+    FINE(MPI_File_read(file, values, 5, MPI_LONG, &status));
+    CHECK(count_of(&status, MPI_LONG) == 2);
+    CHECK(values[0] == -100L * (size - 1) - 2 && values[1] == -100L * (size - 1) - 3);
+    FINE(MPI_File_get_position(file, &at));
+    CHECK(at == 4 * size);
+    FINE(MPI_File_close(&file));
+}
+
 static void shared(void)
 {
     enum { TIMES = 20 };
@@ -161,6 +190,7 @@ int main(int argc, char **argv)
     errors();
     views("native", 0);
     views("external32", 1);
+    longs();
     shared();
     MPI_Barrier(MPI_COMM_WORLD);
     if (rank == 0)
