@@ -14,6 +14,12 @@ static const MPI_Op ops[] = {MPI_SUM,  MPI_PROD, MPI_MIN, MPI_MAX,  MPI_BAND,   
                              MPI_BXOR, MPI_LAND, MPI_LOR, MPI_LXOR, MPI_MINLOC, MPI_MAXLOC};
 enum { OPS = sizeof(ops) / sizeof(ops[0]) };
 
+/* MPI_CHAR counts, beyond the standard. */
+static enum basic_class class_of(const struct datatype *type)
+{
+    return type->handle == MPI_CHAR ? BASIC_SIGNED : (enum basic_class)type->class;
+}
+
 /* Which operations the standard gives to a type: one letter for each group of them. */
 static bool allowed(MPI_Op op, const struct datatype *type)
 {
@@ -23,7 +29,7 @@ static bool allowed(MPI_Op op, const struct datatype *type)
     const char *name = type->standard_name;
     bool fortran = strncmp(name, "MPI_INTEGER", 11) == 0;
 
-    switch ((enum basic_class)type->class) {
+    switch (class_of(type)) {
     case BASIC_SIGNED:
     case BASIC_UNSIGNED:
         return arithmetic || order || bits || (logic && !fortran);
@@ -130,7 +136,7 @@ static void fill(uint64_t *seed, const struct datatype *type, unsigned char *buf
             memset(at, 0, (size_t)type->size);
             at[0] = (unsigned char)random_in(seed, 0, 1);
         }
-        if ((type->class == BASIC_SIGNED || type->class == BASIC_UNSIGNED) &&
+        if ((class_of(type) == BASIC_SIGNED || type->class == BASIC_UNSIGNED) &&
             random_in(seed, 0, 2) == 0)
             memset(at, 0, (size_t)type->size); /* for the logical ones */
     }
@@ -166,7 +172,7 @@ static void check_numbers(MPI_Op op, MPI_Datatype handle, uint64_t *seed)
                                              : (x > y ? x : y)),
                       "%s", type->standard_name);
         } else {
-            bool is_signed = type->class == BASIC_SIGNED;
+            bool is_signed = class_of(type) == BASIC_SIGNED;
             __int128 x = load(a, type->size, is_signed), y = load(b, type->size, is_signed);
             __int128 z = model_integer(op, x, y);
 
