@@ -326,7 +326,9 @@ static int start_failed(struct hosted *hosted, const struct hosted_instance *ins
                     : error == -ENOSYS
                         ? "; this host lacks or forbids a call that starts and watches processes "
                           "(prctl; pidfd_open, Linux 5.3)"
-                        : ""));
+                    : error == -ENOMEM ? "; with vm.overcommit_memory at 2 the host counts all of "
+                                         "an instance's memory (-m) from the start"
+                                       : ""));
     return error;
 }
 

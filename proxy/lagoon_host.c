@@ -28,7 +28,10 @@ static int refuse(FILE *err, const char *what, uint64_t size, int error)
 {
     fprintf(err, "atoll: cannot make the lagoon: %s of %llu bytes of shared memory: %s%s\n", what,
             (unsigned long long)size, strerror(error),
-            error == EFBIG ? "; the limit of a file's size (ulimit -f) holds for it too" : "");
+            error == EFBIG    ? "; the limit of a file's size (ulimit -f) holds for it too"
+            : error == ENOMEM ? "; with vm.overcommit_memory at 2 the host counts all of it from "
+                                "the start (CommitLimit in /proc/meminfo)"
+                              : "");
     return -error;
 }
 

@@ -27,7 +27,8 @@ static int refused(const char *what, uintptr_t address, uint64_t length, int64_t
     static _Atomic bool said;
     if (!atomic_exchange_explicit(&said, true, memory_order_relaxed))
         log_error("the host refuses to %s 0x%lx bytes at 0x%lx (error %ld): its vm.max_map_count "
-                  "may be too low for this program, or its memory is full",
+                  "or a limit of address space (ulimit -v) may be too low for this program, or its "
+                  "memory is full; --platform pc needs one mapping for all",
                   what, length, address, -error);
     return -ENOMEM;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -19,24 +20,49 @@ struct instruction {
 #define LOAD 0x20
 #define EQUAL 0x15
 #define RETURN 0x06
+#define ARGUMENT(Number) (16 + 8 * (Number)) /* its low half in struct seccomp_data */
 #define FAIL UINT32_C(0x00050000)
 #define ALLOW UINT32_C(0x7fff0000)
 
-static void forbid(uint32_t number)
+static void install(struct instruction *filter, unsigned short length)
 {
-    struct instruction filter[] = {{LOAD, 0, 0, 0},
-                                   {EQUAL, 0, 1, number},
-                                   {RETURN, 0, 0, FAIL | ENOSYS},
-                                   {RETURN, 0, 0, ALLOW}};
     struct {
         unsigned short length;
         struct instruction *instructions;
-    } program = {4, filter};
+    } program = {length, filter};
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &program)) {
         perror("without");
         exit(99);
     }
+}
+
+static void fail(uint32_t number, uint32_t error)
+{
+    struct instruction filter[] = {{LOAD, 0, 0, 0},
+                                   {EQUAL, 0, 1, number},
+                                   {RETURN, 0, 0, FAIL | error},
+                                   {RETURN, 0, 0, ALLOW}};
+
+    install(filter, sizeof(filter) / sizeof(filter[0]));
+}
+
+static void forbid(uint32_t number)
+{
+    fail(number, ENOSYS);
+}
+
+/* Mappings of files at fixed places with their pages: as where vm.max_map_count is reached. */
+static void forbid_mappings(void)
+{
+    struct instruction filter[] = {{LOAD, 0, 0, 0},
+                                   {EQUAL, 0, 3, SYS_mmap},
+                                   {LOAD, 0, 0, ARGUMENT(3)},
+                                   {EQUAL, 0, 1, MAP_SHARED | MAP_FIXED | MAP_POPULATE},
+                                   {RETURN, 0, 0, FAIL | ENOMEM},
+                                   {RETURN, 0, 0, ALLOW}};
+
+    install(filter, sizeof(filter) / sizeof(filter[0]));
 }
 
 static void lower(int what, const char *value)
@@ -65,6 +91,12 @@ int main(int count, char **words)
         forbid(SYS_close_range);
     else if (!strcmp(words[1], "traps"))
         forbid(SYS_prctl);
+    else if (!strcmp(words[1], "large-pages"))
+        fail(SYS_madvise, EINVAL);
+    else if (!strcmp(words[1], "commitment")) /* vm.overcommit_memory is 2, and all is promised */
+        fail(SYS_ftruncate, ENOMEM);
+    else if (!strcmp(words[1], "mappings"))
+        forbid_mappings();
     else if (!strncmp(words[1], "locked:", 7))
         lower(RLIMIT_MEMLOCK, words[1] + 7);
     else if (!strncmp(words[1], "size:", 5))
