@@ -545,7 +545,8 @@ int host_file_size(const struct file *file, uint64_t *size)
     struct host_call call = host_call_for(file->node, IO_FILE_STATUS);
     call.request.handle = file->handle;
     int error = host_status_call(&call, &status);
-    *size = status.size;
+    if (error == 0)
+        *size = status.size;
     return error;
 }
 

@@ -228,3 +228,31 @@ MACHINE_TEST(storage, answers_late)
     cr_expect_eq(opened, 20);
     let_go(fd);
 }
+
+/* Two instances add records to one file: each is there whole. */
+MACHINE_TEST(storage, appended_records_are_whole)
+{
+    static char line[262144];
+    unsigned lines = 0;
+
+    make_folder();
+    struct command command = atoll_run(platform);
+    command_add(&command, "-n", "left", "--mount", mount_words, program_path("storage"), "/data",
+                "append", "a", ":", "-n", "right", "--mount", mount_words, program_path("storage"),
+                "/data", "append", "b", NULL);
+    run_expecting(&command, 0);
+    FILE *file = fopen(inside("log"), "re");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        size_t length = strlen(line) - 1;
+        char other[] = {line[0] == 'a' ? 'b' : 'a', '\0'};
+
+        cr_assert_eq(line[length], '\n');
+        cr_assert_eq(strcspn(line, other), length + 1, "line %u has both letters", lines);
+        lines++;
+    }
+    fclose(file);
+    cr_expect_eq(lines, 400);
+    unlink(inside("log"));
+    rmdir(folder);
+}

@@ -2,8 +2,9 @@
  *   storage FOLDER full      the folder has room for little
  *   storage FOLDER gone      it is removed once this has said "ready"
  *   storage FOLDER special   it has a FIFO and a socket, which nobody serves
- *   storage FOLDER hang S    its file "held" cannot be opened; ends by SIGALRM after S seconds (0:
- * never) storage FOLDER busy      works on files of its own */
+ *   storage FOLDER hang S    "held" cannot be opened; ends by SIGALRM after S seconds (0: never)
+ *   storage FOLDER busy      works on files of its own
+ *   storage FOLDER append C  adds records of the letter C to a file that others add to as well */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define HANGING 20 /* threads */
@@ -156,6 +158,23 @@ static int busy(void)
     return 0;
 }
 
+/* Lines of one letter, each by one write: 1 byte to 128 KiB. */
+static int append(char letter)
+{
+    static char record[131072];
+    int fd = open(below("log"), O_WRONLY | O_CREAT | O_APPEND, 0644);
+
+    memset(record, letter, sizeof(record));
+    for (size_t i = 0; i < 200; i++) {
+        size_t length = i % 10 == 0 ? sizeof(record) - i : 1 + i * 37;
+        struct iovec parts[] = {{record, length - 1}, {"\n", 1}};
+
+        if (writev(fd, parts, 2) != (ssize_t)length)
+            return 1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3)
@@ -165,6 +184,7 @@ int main(int argc, char **argv)
     return strcmp(argv[2], "full") == 0      ? full()
            : strcmp(argv[2], "gone") == 0    ? gone()
            : strcmp(argv[2], "special") == 0 ? special()
+           : strcmp(argv[2], "append") == 0  ? append(argv[3][0])
            : strcmp(argv[2], "hang") == 0    ? hang(atoi(argv[3]))
                                              : busy();
 }
