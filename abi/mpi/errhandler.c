@@ -161,14 +161,19 @@ int errhandler_raise(struct errhandler *errhandler, enum object_kind about, cons
     return code;
 }
 
-int error_raise(int code, const char *function, const char *format, ...)
+struct errhandler *errhandler_default(void)
 {
     struct errhandler *const *slot = atomic_load_explicit(&self_slot, memory_order_acquire);
+
+    return slot ? *slot : &errhandler_fatal;
+}
+
+int error_raise(int code, const char *function, const char *format, ...)
+{
     va_list arguments;
 
     va_start(arguments, format);
-    code = raise_through(slot ? *slot : &errhandler_fatal, MPI_COMM_SELF, code, function, format,
-                         arguments);
+    code = raise_through(errhandler_default(), MPI_COMM_SELF, code, function, format, arguments);
     va_end(arguments);
     return code;
 }

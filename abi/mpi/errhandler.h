@@ -53,6 +53,9 @@ errhandler_raise(struct errhandler *errhandler, enum object_kind about, const vo
 __attribute__((format(printf, 3, 4))) int error_raise(int code, const char *function,
                                                       const char *format, ...);
 
+/* That handler. */
+struct errhandler *errhandler_default(void);
+
 /* Tells where the handler for such calls stands from now on, NULL when there is none (before
  * MPI_Init and after MPI_Finalize errors are fatal). */
 void errhandler_set_self(struct errhandler *const *slot);

@@ -96,11 +96,18 @@ static inline struct comm *comm_of(MPI_Comm handle)
     return (struct comm *)object_of(handle, OBJECT_COMM);
 }
 
+static inline struct errhandler *comm_errhandler(const struct comm *comm)
+{
+    return comm != NULL ? comm->errhandler : errhandler_default();
+}
+static inline MPI_Comm comm_handle(const struct comm *comm)
+{
+    return comm != NULL ? comm->handle : MPI_COMM_SELF;
+}
 /* Raises an error of a call about a communicator (NULL: one that is none). */
 #define comm_error(Comm, Code, Function, ...)                                                      \
-    ((Comm) != NULL ? errhandler_raise((Comm)->errhandler, OBJECT_COMM, (Comm)->handle, (Code),    \
-                                       (Function), __VA_ARGS__)                                    \
-                    : error_raise((Code), (Function), __VA_ARGS__))
+    errhandler_raise(comm_errhandler(Comm), OBJECT_COMM, comm_handle(Comm), (Code), (Function),    \
+                     __VA_ARGS__)
 
 void comm_retain(struct comm *comm);
 void comm_release(struct comm *comm);

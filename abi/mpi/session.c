@@ -13,18 +13,22 @@ struct session {
     struct object object;
     struct errhandler *errhandler;
     struct buffer *buffer; /* NULL: none is attached */
-    int thread_level;
+    size_t thread_level;   /* index into thread_levels */
 };
 
 enum { PSET_WORLD, PSET_SELF, PSETS };
 static const char *const psets[PSETS] = {"mpi://WORLD", "mpi://SELF"};
 
-static const char *const thread_levels[] = {
-    [MPI_THREAD_SINGLE] = "MPI_THREAD_SINGLE",
-    [MPI_THREAD_FUNNELED] = "MPI_THREAD_FUNNELED",
-    [MPI_THREAD_SERIALIZED] = "MPI_THREAD_SERIALIZED",
-    [MPI_THREAD_MULTIPLE] = "MPI_THREAD_MULTIPLE",
+static const struct {
+    int level;
+    const char *name;
+} thread_levels[] = {
+    {MPI_THREAD_SINGLE, "MPI_THREAD_SINGLE"},
+    {MPI_THREAD_FUNNELED, "MPI_THREAD_FUNNELED"},
+    {MPI_THREAD_SERIALIZED, "MPI_THREAD_SERIALIZED"},
+    {MPI_THREAD_MULTIPLE, "MPI_THREAD_MULTIPLE"},
 };
+#define THREAD_LEVELS (sizeof(thread_levels) / sizeof(thread_levels[0]))
 
 #define session_error(Session, Code, Function, ...)                                                \
     errhandler_raise((Session)->errhandler, OBJECT_SESSION, (Session), (Code), (Function),         \
@@ -49,16 +53,16 @@ static struct session *session_of(MPI_Session handle, const char *function, int 
 /* --- Life --------------------------------------------------------------------------------------
  */
 
-/* The level that an info asks for by the key "thread_level"; -1 for a word that names none. */
-static int wanted_level(MPI_Info info)
+/* Which level an info asks for by the key "thread_level"; THREAD_LEVELS for a word that names none.
+ */
+static size_t wanted_level(MPI_Info info)
 {
+    size_t level = 0;
     const char *text = info != MPI_INFO_NULL ? info_find(info_of(info), "thread_level") : NULL;
-    if (text == NULL)
-        return MPI_THREAD_SINGLE;
-    for (int level = MPI_THREAD_SINGLE; level <= MPI_THREAD_MULTIPLE; level++)
-        if (strcasecmp(text, thread_levels[level]) == 0)
-            return level;
-    return -1;
+    while (text != NULL && level < THREAD_LEVELS &&
+           strcasecmp(text, thread_levels[level].name) != 0)
+        level++;
+    return level;
 }
 
 MPI_PROFILED(Session_init)
@@ -69,12 +73,12 @@ int PMPI_Session_init(MPI_Info info, MPI_Errhandler errhandler, MPI_Session *han
     if (errhandler_set(&slot, OBJECT_SESSION, errhandler) != MPI_SUCCESS)
         return error_raise(MPI_ERR_ERRHANDLER, function, "the error handler is none for sessions");
     struct session *session = calloc(1, sizeof(*session));
-    int level = info_is_valid(info) ? wanted_level(info) : -1;
-    int error = handle == NULL         ? MPI_ERR_ARG
-                : !info_is_valid(info) ? MPI_ERR_INFO
-                : level < 0            ? MPI_ERR_INFO_VALUE
-                : session == NULL      ? MPI_ERR_NO_MEM
-                                       : MPI_SUCCESS;
+    size_t level = info_is_valid(info) ? wanted_level(info) : THREAD_LEVELS;
+    int error = handle == NULL           ? MPI_ERR_ARG
+                : !info_is_valid(info)   ? MPI_ERR_INFO
+                : level == THREAD_LEVELS ? MPI_ERR_INFO_VALUE
+                : session == NULL        ? MPI_ERR_NO_MEM
+                                         : MPI_SUCCESS;
     if (error != MPI_SUCCESS) {
         free(session);
         error = errhandler_raise(slot, OBJECT_SESSION, MPI_SESSION_NULL, error, function,
@@ -85,7 +89,7 @@ int PMPI_Session_init(MPI_Info info, MPI_Errhandler errhandler, MPI_Session *han
     object_begin(&session->object, OBJECT_SESSION);
     session->errhandler = slot;
     session->thread_level = level;
-    library_session_begin(level);
+    library_session_begin(thread_levels[level].level);
     *handle = (MPI_Session)session;
     return MPI_SUCCESS;
 }
@@ -133,7 +137,7 @@ int PMPI_Session_get_info(MPI_Session handle, MPI_Info *info)
     const struct session *session = session_of(handle, function, &error);
     return session == NULL ? error
                            : give_pair(session, "thread_level",
-                                       thread_levels[session->thread_level], info, function);
+                                       thread_levels[session->thread_level].name, info, function);
 }
 
 MPI_PROFILED(Session_get_num_psets)

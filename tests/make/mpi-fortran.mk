@@ -28,7 +28,7 @@ $(BUILD)/include/mpif.h: abi/mpi/include/mpi.h abi/mpi/fortran/mpif.awk
 	$(Q)awk -f abi/mpi/fortran/mpif.awk $< >$@
 $(MPI_FORTRAN)/mpi.f90: $(MPI_FORTRAN)/implemented $(BUILD)/include/mpif.h abi/mpi/functions.def abi/mpi/fortran/wrappers.awk
 	@echo "  AWK     $@"
-	$(Q){ echo 'module mpi'; echo '  implicit none'; grep -v 'MPI_WTIME' $(BUILD)/include/mpif.h; \
+	$(Q){ echo 'module mpi'; echo '  implicit none'; grep -v 'MPI_WTICK' $(BUILD)/include/mpif.h; \
 	    echo '  interface'; \
 	    awk -v output=interfaces -v implemented=$< -f abi/mpi/fortran/wrappers.awk abi/mpi/functions.def; \
 	    for f in WTIME WTICK; do \

@@ -32,7 +32,7 @@ mpi: $(LIBMPI) $(MPI_WRAPPERS) $(MPI_HEADERS)
 # in the repository. MPI_CONFORMANCE="coll pt2pt" for some of its directories.
 MPICH_VERSION := 4.0.2
 MPICH_HASH := b27039f964afeb6b8a3e009c56b441cbe368c26d6d6476ad3bb7190996875860
-MPI_CONFORMANCE := attr group info init topo errhan comm pt2pt datatype coll
+MPI_CONFORMANCE := attr group info init topo errhan comm mpi_t pt2pt datatype part io threads f77 f90 coll rma
 MPICH := $(abspath $(BUILD))/mpi-conformance/mpich
 $(MPICH)/.done: tests/make/debian-source | runtime-tools
 	@echo "  SOURCE  mpich $(MPICH_VERSION)"

@@ -74,6 +74,15 @@ char *fortran_string(const char *string, size_t length)
     return copy;
 }
 
+char *fortran_key(const char *string, size_t length)
+{
+    while (length > 0 && *string == ' ') {
+        string++;
+        length--;
+    }
+    return fortran_string(string, length);
+}
+
 void fortran_text(char *to, size_t length, const char *text)
 {
     size_t used = strlen(text) < length ? strlen(text) : length;
@@ -172,6 +181,40 @@ CALL(buffer_detach, MPI_Aint *buffer_addr, MPI_Fint *size, MPI_Fint *ierror)
 
     *ierror = MPI_Buffer_detach(&buffer, size); /* the address means nothing in Fortran */
     (void)buffer_addr;
+}
+
+/* A value that is not there leaves the text as it was. */
+CALL(info_get, MPI_Fint *info, const char *key, MPI_Fint *valuelen, char *value, MPI_Fint *flag,
+     MPI_Fint *ierror, size_t key_length, size_t value_length)
+{
+    char text[FORTRAN_TEXT], *name = fortran_key(key, key_length);
+    int found = 0, length = *valuelen < FORTRAN_TEXT - 1 ? *valuelen : FORTRAN_TEXT - 1;
+    FORTRAN_OPTIONAL(ierror);
+
+    *ierror = MPI_Info_get(PMPI_Info_f2c(*info), name, length, text, &found);
+    if (found)
+        fortran_text(value, value_length, text);
+    *flag = found;
+    free(name);
+}
+
+/* Lengths are without C's closing zero here. */
+CALL(info_get_string, MPI_Fint *info, const char *key, MPI_Fint *buflen, char *value,
+     MPI_Fint *flag, MPI_Fint *ierror, size_t key_length, size_t value_length)
+{
+    char text[FORTRAN_TEXT], *name = fortran_key(key, key_length);
+    int found = 0, length = 0;
+    FORTRAN_OPTIONAL(ierror);
+
+    if (*buflen > 0)
+        length = *buflen < FORTRAN_TEXT ? *buflen + 1 : FORTRAN_TEXT;
+    *ierror = MPI_Info_get_string(PMPI_Info_f2c(*info), name, &length, text, &found);
+    if (found && *buflen > 0)
+        fortran_text(value, value_length, text);
+    if (found)
+        *buflen = length - 1;
+    *flag = found;
+    free(name);
 }
 
 CALL(pcontrol, MPI_Fint *level)
@@ -324,8 +367,18 @@ static MPI_Aint type_value(int keyval, const void *address)
     return (MPI_Aint)address;
 }
 
+static MPI_Aint win_value(int keyval, const void *address)
+{
+    if (keyval == MPI_WIN_SIZE)
+        return *(const MPI_Aint *)address;
+    return keyval == MPI_WIN_DISP_UNIT || keyval == MPI_WIN_CREATE_FLAVOR || keyval == MPI_WIN_MODEL
+               ? *(const int *)address
+               : (MPI_Aint)address;
+}
+
 ATTRIBUTES(comm, Comm, MPI_Comm, comm_value)
 ATTRIBUTES(type, Type, MPI_Datatype, type_value)
+ATTRIBUTES(win, Win, MPI_Win, win_value)
 
 /* MPI_COMM_DUP_FN and the like are functions here. */
 #define PREDEFINED_FUNCTIONS(name)                                                                 \
@@ -367,4 +420,5 @@ ATTRIBUTES(type, Type, MPI_Datatype, type_value)
     }
 PREDEFINED_FUNCTIONS(comm_)
 PREDEFINED_FUNCTIONS(type_)
+PREDEFINED_FUNCTIONS(win_)
 PREDEFINED_FUNCTIONS()

@@ -32,6 +32,8 @@ int *fortran_weights(int *weights);
 /* A copy with a closing zero of a string that is padded with blanks; to be freed. Ends the job when
  * there is no memory. */
 char *fortran_string(const char *string, size_t length);
+/* The same without the blanks before it, as infos want it. */
+char *fortran_key(const char *string, size_t length);
 /* The other way: cut or padded. */
 void fortran_text(char *to, size_t length, const char *text);
 

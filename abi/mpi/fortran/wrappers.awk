@@ -29,7 +29,7 @@ BEGIN {
     }
     # by hand in fortran.c, with interfaces from here
     split("Init Init_thread Get_address Buffer_attach Buffer_detach Comm_get_attr " \
-          "Type_get_attr Win_get_attr Comm_set_attr Type_set_attr Win_set_attr", hand, " ")
+          "Type_get_attr Win_get_attr Comm_set_attr Type_set_attr Win_set_attr Info_get Info_get_string", hand, " ")
     for (i in hand)
         by_hand[hand[i]] = 1
     # C's alone
@@ -83,7 +83,8 @@ function wrap(kind, name, count,    base)
         parameter = "MPI_Fint (*" name ")[3]"
     } else if (base == "string") {
         parameter = "const char *" name
-        before = "    char *c_" name " = fortran_string(" name ", " name "_length);\n"
+        # of an info's strings the blanks before are not part either
+        before = "    char *c_" name " = fortran_" (name ~ /^(key|value)$/ ? "key(" : "string(") name ", " name "_length);\n"
         passed = "c_" name
         after = "    free(c_" name ");\n"
         hidden = ", size_t " name "_length"

@@ -1,6 +1,6 @@
 ! MPI by the module mpi_f08: handles and statuses as types, no ierror, comparisons, an operation and an
 ! attribute of the program, a derived datatype. Checks itself; the last line of rank 0 is "f08: fine".
-module parts
+module f08_parts
   use mpi_f08
   use, intrinsic :: iso_c_binding, only: c_ptr, c_f_pointer
   implicit none
@@ -85,6 +85,8 @@ contains
     value = 0
     call MPI_Comm_get_attr(copy, keyval, value, flag)
     call check(flag .and. value == 1234567890123_MPI_ADDRESS_KIND, 'an attribute')
+    call MPI_Comm_get_attr(comm, MPI_WTIME_IS_GLOBAL, value, flag)
+    call check(flag .and. (value == 0 .or. value == 1), 'a predefined attribute')
     call MPI_Comm_set_name(copy, 'a copy')
     call MPI_Comm_get_name(copy, name, length)
     call check(name == 'a copy' .and. length == 6, 'a name')
@@ -99,7 +101,7 @@ contains
 end module
 
 program f08
-  use parts
+  use f08_parts
   implicit none
   call MPI_Init()
   call MPI_Comm_rank(MPI_COMM_WORLD, rank)

@@ -110,7 +110,17 @@ static void sessions(void)
     int flag;
     for (int round = 0; round < 3; round++) {
         MPI_Session one, other;
-        MPI_Session_init(MPI_INFO_NULL, MPI_ERRORS_RETURN, &one);
+        MPI_Info info;
+        char level[32];
+        int length = sizeof(level);
+        MPI_Info_create(&info);
+        MPI_Info_set(info, "thread_level", "MPI_THREAD_MULTIPLE");
+        MPI_Session_init(info, MPI_ERRORS_RETURN, &one);
+        MPI_Info_free(&info);
+        MPI_Session_get_info(one, &info);
+        MPI_Info_get_string(info, "thread_level", &length, level, &flag);
+        MPI_Info_free(&info);
+        CHECK(flag && strcmp(level, "MPI_THREAD_MULTIPLE") == 0, "another level of threads");
         MPI_Session_init(MPI_INFO_NULL, MPI_ERRORS_ARE_FATAL, &other);
         session_use(one);
         session_use(other);
