@@ -14,8 +14,8 @@ struct look {
     char *buffer;
 };
 
-/* May it? Only from one source with one tag, and nothing else may wait for what comes, nor have come
- * before. */
+/* May it? Only from one source with one tag, and nothing else may wait for what comes, nor have
+ * come before. */
 static inline __attribute__((always_inline)) bool may_look(struct look *look, void *buffer,
                                                            int64_t count, MPI_Datatype type,
                                                            int from, int tag, MPI_Comm handle)
@@ -66,9 +66,8 @@ take_at_once(const struct look *look, int from, const struct cell *cell, uint64_
 
 /* Waits a moment for the message at the head of the peer's ring, and takes it if it is the one: its
  * length, or -1. */
-static inline __attribute__((always_inline)) int64_t receive_at_once(void *buffer, int64_t count,
-                                                                     MPI_Datatype type, int from,
-                                                                     int tag, MPI_Comm handle)
+static inline __attribute__((always_inline)) int64_t
+receive_at_once(void *buffer, int64_t count, MPI_Datatype type, int from, int tag, MPI_Comm handle)
 {
     struct look look;
     const struct cell *cell;

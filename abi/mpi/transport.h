@@ -22,7 +22,7 @@ struct peer {
     uint32_t head;    /* cells written so far */
     uint32_t limit;   /* head may not go beyond without new credit */
     /* The last cell, as long as messages like those in it may be appended. */
-    uint32_t open_room;                /* so many; 0: none */
+    uint32_t open_room; /* so many; 0: none */
     struct cell *open;
     uint64_t open_head, open_envelope; /* what it says */
     const struct block *block;
