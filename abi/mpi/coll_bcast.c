@@ -1,5 +1,6 @@
 /* MPI_Barrier and MPI_Bcast. */
 #include "abi/mpi/collective.h"
+#include "abi/mpi/direct.h"
 #include "abi/mpi/slots.h"
 
 static struct datatype_stream nothing(void)
@@ -74,7 +75,7 @@ static int bcast_make(struct schedule **made, const char *function, bool blockin
         return error;
     struct datatype_stream stream = datatype_stream(buffer, count, datatype_of(type));
     mpi_lock();
-    if (blocking && slots_bcast(comm, stream, root))
+    if (blocking && (slots_bcast(comm, stream, root) || direct_bcast(comm, stream, root)))
         return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     if (!comm->is_inter)

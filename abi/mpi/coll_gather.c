@@ -2,11 +2,13 @@
  * equal blocks and with a count, displacement or datatype for each. All go straight from the rank
  * that has a block to the one that wants it. */
 #include "abi/mpi/collective.h"
-#include "abi/mpi/slots.h"
+#include "abi/mpi/direct.h"
+#include "abi/mpi/slots_steps.h"
 
 /* The blocks of a buffer, one for each rank. */
 struct blocks {
     const void *buffer;
+    bool same;                 /* the call is one for blocks of one length and type */
     int64_t count;             /* of each, where there is no array */
     struct numbers counts;     /* array NULL: `count` */
     struct numbers places;     /* array NULL: one after the other */
@@ -44,9 +46,24 @@ static int check_blocks(struct comm *comm, const struct blocks *blocks, int rank
     return error;
 }
 
+/* All blocks of the communicator's own ranks, and the length of the longest; false: there are too
+ * many for slots. */
+static bool all_blocks(const struct comm *comm, const struct blocks *blocks,
+                       struct datatype_stream streams[SLOTS_RANKS_MOST], int64_t *most)
+{
+    *most = 0;
+    if (comm->is_inter || comm->size > SLOTS_RANKS_MOST)
+        return false;
+    for (int i = 0; i < comm->size; i++) {
+        streams[i] = block(blocks, i);
+        *most = streams[i].bytes > *most ? streams[i].bytes : *most;
+    }
+    return true;
+}
+
 static struct blocks equal(const void *buffer, int64_t count, MPI_Datatype type)
 {
-    return (struct blocks){.buffer = buffer, .count = count, .type = type};
+    return (struct blocks){.buffer = buffer, .same = true, .count = count, .type = type};
 }
 
 static struct blocks various(const void *buffer, struct numbers counts, struct numbers places,
@@ -58,8 +75,25 @@ static struct blocks various(const void *buffer, struct numbers counts, struct n
 /* --- Gather and scatter ------------------------------------------------------------------------
  */
 
+/* Short blocks of one length, which all ranks know. */
+static bool rooted_at_once(struct comm *comm, bool gathers, struct datatype_stream one,
+                           const struct blocks *all, int root)
+{
+    struct datatype_stream to[SLOTS_RANKS_MOST];
+    int64_t bytes = one.bytes;
+    bool is_root = comm->rank == root;
+    if (is_root && !all_blocks(comm, all, to, &bytes))
+        return false;
+    if (gathers)
+        return direct_gather(comm, one, bytes, to, root);
+    struct datatype_stream own = {0};
+    if (is_root)
+        own = datatype_stream(all->buffer, all->count * comm->size, to[0].type);
+    return direct_scatter(comm, own, one, bytes, root);
+}
+
 /* `one` is what every rank but a watching one has, `all` the root's blocks. */
-static int rooted_make(struct schedule **made, const char *function, bool gathers,
+static int rooted_make(struct schedule **made, const char *function, bool blocking, bool gathers,
                        const void *one_buffer, int64_t one_count, MPI_Datatype one_type,
                        const struct blocks *all, int root, MPI_Comm handle)
 {
@@ -80,11 +114,13 @@ static int rooted_make(struct schedule **made, const char *function, bool gather
         error = collective_type(comm, one_type, one_count, function);
     if (error != MPI_SUCCESS)
         return error;
-    mpi_lock();
-    struct schedule *schedule = *made = schedule_new(comm);
     struct datatype_stream one = {0};
     if (has_one)
         one = datatype_stream(one_buffer, one_count, datatype_of(one_type));
+    mpi_lock();
+    if (blocking && all->same && rooted_at_once(comm, gathers, one, all, root))
+        return MPI_SUCCESS;
+    struct schedule *schedule = *made = schedule_new(comm);
     if (role == ROLE_OTHER) {
         if (gathers)
             schedule_send(schedule, one, root);
@@ -108,15 +144,15 @@ static int rooted_make(struct schedule **made, const char *function, bool gather
 #define GATHER(Count, ...)                                                                         \
     (const void *out, Count out_count, MPI_Datatype out_type, void *in, Count in_count,            \
      MPI_Datatype in_type, int root, MPI_Comm comm __VA_ARGS__)
-static int gather_make(struct schedule **made, const char *function, const void *out,
+static int gather_make(struct schedule **made, const char *function, bool blocking, const void *out,
                        int64_t out_count, MPI_Datatype out_type, struct blocks all, int root,
                        MPI_Comm comm)
 {
-    return rooted_make(made, function, true, out, out_count, out_type, &all, root, comm);
+    return rooted_make(made, function, blocking, true, out, out_count, out_type, &all, root, comm);
 }
 #define GATHER_CALL(Schedule, Function)                                                            \
-    gather_make(Schedule, Function, out, out_count, out_type, equal(in, in_count, in_type), root,  \
-                comm)
+    gather_make(Schedule, Function, blocking, out, out_count, out_type,                            \
+                equal(in, in_count, in_type), root, comm)
 COLLECTIVE(Gather, Igather, GATHER, GATHER_CALL)
 
 #define GATHERV(Count, Place, ...)                                                                 \
@@ -125,22 +161,23 @@ COLLECTIVE(Gather, Igather, GATHER, GATHER_CALL)
 #define GATHERV_INT(Count, ...) GATHERV(int, int, __VA_ARGS__)
 #define GATHERV_LARGE(Count, ...) GATHERV(MPI_Count, MPI_Aint, __VA_ARGS__)
 #define GATHERV_CALL(Schedule, Function)                                                           \
-    gather_make(Schedule, Function, out, out_count, out_type,                                      \
+    gather_make(Schedule, Function, blocking, out, out_count, out_type,                            \
                 various(in, NUMBERS(in_counts), NUMBERS(places), in_type), root, comm)
 COLLECTIVE_ONE(, Gatherv, Igatherv, GATHERV_INT, int, GATHERV_CALL)
 COLLECTIVE_ONE(_c, Gatherv, Igatherv, GATHERV_LARGE, MPI_Count, GATHERV_CALL)
 
-static int scatter_make(struct schedule **made, const char *function, struct blocks all, void *in,
-                        int64_t in_count, MPI_Datatype in_type, int root, MPI_Comm comm)
+static int scatter_make(struct schedule **made, const char *function, bool blocking,
+                        struct blocks all, void *in, int64_t in_count, MPI_Datatype in_type,
+                        int root, MPI_Comm comm)
 {
-    return rooted_make(made, function, false, in, in_count, in_type, &all, root, comm);
+    return rooted_make(made, function, blocking, false, in, in_count, in_type, &all, root, comm);
 }
 #define SCATTER(Count, ...)                                                                        \
     (const void *out, Count out_count, MPI_Datatype out_type, void *in, Count in_count,            \
      MPI_Datatype in_type, int root, MPI_Comm comm __VA_ARGS__)
 #define SCATTER_CALL(Schedule, Function)                                                           \
-    scatter_make(Schedule, Function, equal(out, out_count, out_type), in, in_count, in_type, root, \
-                 comm)
+    scatter_make(Schedule, Function, blocking, equal(out, out_count, out_type), in, in_count,      \
+                 in_type, root, comm)
 COLLECTIVE(Scatter, Iscatter, SCATTER, SCATTER_CALL)
 
 #define SCATTERV(Count, Place, ...)                                                                \
@@ -149,8 +186,9 @@ COLLECTIVE(Scatter, Iscatter, SCATTER, SCATTER_CALL)
 #define SCATTERV_INT(Count, ...) SCATTERV(int, int, __VA_ARGS__)
 #define SCATTERV_LARGE(Count, ...) SCATTERV(MPI_Count, MPI_Aint, __VA_ARGS__)
 #define SCATTERV_CALL(Schedule, Function)                                                          \
-    scatter_make(Schedule, Function, various(out, NUMBERS(out_counts), NUMBERS(places), out_type), \
-                 in, in_count, in_type, root, comm)
+    scatter_make(Schedule, Function, blocking,                                                     \
+                 various(out, NUMBERS(out_counts), NUMBERS(places), out_type), in, in_count,       \
+                 in_type, root, comm)
 COLLECTIVE_ONE(, Scatterv, Iscatterv, SCATTERV_INT, int, SCATTERV_CALL)
 COLLECTIVE_ONE(_c, Scatterv, Iscatterv, SCATTERV_LARGE, MPI_Count, SCATTERV_CALL)
 
@@ -175,9 +213,11 @@ static int allgather_make(struct schedule **made, const char *function, bool blo
     struct datatype_stream own = out == MPI_IN_PLACE
                                      ? block(&all, comm->rank)
                                      : datatype_stream(out, out_count, datatype_of(out_type));
+    struct datatype_stream blocks[SLOTS_RANKS_MOST];
+    int64_t most;
     mpi_lock();
-    if (blocking &&
-        slots_allgather(comm, own, (void *)(uintptr_t)all.buffer, all.count, datatype_of(all.type)))
+    if (blocking && all_blocks(comm, &all, blocks, &most) &&
+        direct_allgather(comm, own, blocks, most))
         return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     for (int step = 0; step < comm->targets; step++) {
@@ -208,7 +248,7 @@ COLLECTIVE(Allgather, Iallgather, ALLGATHER, ALLGATHER_CALL)
 #define ALLGATHERV_INT(Count, ...) ALLGATHERV(int, int, __VA_ARGS__)
 #define ALLGATHERV_LARGE(Count, ...) ALLGATHERV(MPI_Count, MPI_Aint, __VA_ARGS__)
 #define ALLGATHERV_CALL(Schedule, Function)                                                        \
-    allgather_make(Schedule, Function, false, out, out_count, out_type,                            \
+    allgather_make(Schedule, Function, blocking, out, out_count, out_type,                         \
                    various(in, NUMBERS(in_counts), NUMBERS(places), in_type), comm)
 COLLECTIVE_ONE(, Allgatherv, Iallgatherv, ALLGATHERV_INT, int, ALLGATHERV_CALL)
 COLLECTIVE_ONE(_c, Allgatherv, Iallgatherv, ALLGATHERV_LARGE, MPI_Count, ALLGATHERV_CALL)
@@ -225,8 +265,8 @@ static struct datatype_stream set_aside(struct schedule *schedule, struct dataty
     return copy;
 }
 
-static int alltoall_make(struct schedule **made, const char *function, struct blocks out,
-                         struct blocks in, MPI_Comm handle)
+static int alltoall_make(struct schedule **made, const char *function, bool blocking,
+                         struct blocks out, struct blocks in, MPI_Comm handle)
 {
     int error;
     struct comm *comm = collective_comm(handle, function, &error);
@@ -240,7 +280,17 @@ static int alltoall_make(struct schedule **made, const char *function, struct bl
                            "MPI_IN_PLACE does not go with an inter-communicator");
     if (error != MPI_SUCCESS)
         return error;
+    struct datatype_stream blocks[SLOTS_RANKS_MOST];
+    int64_t most;
     mpi_lock();
+    if (blocking && in.same && all_blocks(comm, &in, blocks, &most)) {
+        const struct blocks *from = in_place ? &in : &out;
+        if (direct_alltoall(
+                comm,
+                datatype_stream(from->buffer, from->count * comm->size, datatype_of(from->type)),
+                blocks))
+            return MPI_SUCCESS;
+    }
     struct schedule *schedule = *made = schedule_new(comm);
     int ranks = comm->targets, self = comm->rank % ranks;
     for (int step = 0; step < ranks; step++) {
@@ -260,7 +310,7 @@ static int alltoall_make(struct schedule **made, const char *function, struct bl
 }
 
 #define ALLTOALL_CALL(Schedule, Function)                                                          \
-    alltoall_make(Schedule, Function, equal(out, out_count, out_type),                             \
+    alltoall_make(Schedule, Function, blocking, equal(out, out_count, out_type),                   \
                   equal(in, in_count, in_type), comm)
 COLLECTIVE(Alltoall, Ialltoall, ALLGATHER, ALLTOALL_CALL)
 
@@ -271,7 +321,7 @@ COLLECTIVE(Alltoall, Ialltoall, ALLGATHER, ALLTOALL_CALL)
 #define ALLTOALLV_INT(Count, ...) ALLTOALLV(int, int, __VA_ARGS__)
 #define ALLTOALLV_LARGE(Count, ...) ALLTOALLV(MPI_Count, MPI_Aint, __VA_ARGS__)
 #define ALLTOALLV_CALL(Schedule, Function)                                                         \
-    alltoall_make(Schedule, Function,                                                              \
+    alltoall_make(Schedule, Function, blocking,                                                    \
                   various(out, NUMBERS(out_counts), NUMBERS(out_places), out_type),                \
                   various(in, NUMBERS(in_counts), NUMBERS(in_places), in_type), comm)
 COLLECTIVE_ONE(, Alltoallv, Ialltoallv, ALLTOALLV_INT, int, ALLTOALLV_CALL)
@@ -291,7 +341,7 @@ static struct blocks typed(const void *buffer, struct numbers counts, struct num
 #define ALLTOALLW_INT(Count, ...) ALLTOALLW(int, int, __VA_ARGS__)
 #define ALLTOALLW_LARGE(Count, ...) ALLTOALLW(MPI_Count, MPI_Aint, __VA_ARGS__)
 #define ALLTOALLW_CALL(Schedule, Function)                                                         \
-    alltoall_make(Schedule, Function,                                                              \
+    alltoall_make(Schedule, Function, blocking,                                                    \
                   typed(out, NUMBERS(out_counts), NUMBERS(out_places), out_types),                 \
                   typed(in, NUMBERS(in_counts), NUMBERS(in_places), in_types), comm)
 COLLECTIVE_ONE(, Alltoallw, Ialltoallw, ALLTOALLW_INT, int, ALLTOALLW_CALL)

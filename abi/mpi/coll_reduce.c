@@ -1,6 +1,7 @@
 /* Collectives that reduce. Operations that do not commute see the ranks in order: every partial
  * result is of neighbouring ranks, and the lower ones stand on the left. */
 #include "abi/mpi/collective.h"
+#include "abi/mpi/direct.h"
 #include "abi/mpi/slots.h"
 
 /* Reduces the group's contributions to rank 0 of the tree: a binomial tree over ranks relative to
@@ -34,8 +35,8 @@ static void *tree_reduce(struct schedule *schedule, struct comm *comm, const voi
 /* Contributions of all ranks that the communicator sends to, this rank's `own` in its place
  * unless it is an inter-communicator: received side by side, as a wait for one would also wait for
  * this rank's own sends, and then combined in the ranks' order. */
-static void *direct_reduce(struct schedule *schedule, struct comm *comm, const void *own,
-                           int64_t count, const struct datatype *type, struct op *op)
+static void *star_reduce(struct schedule *schedule, struct comm *comm, const void *own,
+                         int64_t count, const struct datatype *type, struct op *op)
 {
     char **parts = schedule_memory(schedule, (int64_t)sizeof(char *) * comm->targets);
     for (int i = 0; i < comm->targets; i++) {
@@ -88,8 +89,10 @@ static int reduce_make(struct schedule **made, const char *function, bool blocki
     if (out == MPI_IN_PLACE && role != ROLE_ROOT)
         return comm_error(comm, MPI_ERR_BUFFER, function, "MPI_IN_PLACE is for the root alone");
     const struct datatype *type = datatype_of(handle_type);
+    const void *part = out == MPI_IN_PLACE ? in : out;
     mpi_lock();
-    if (blocking && slots_reduce(comm, out == MPI_IN_PLACE ? in : out, in, count, type, op, root))
+    if (blocking && (slots_reduce(comm, part, in, count, type, op, root) ||
+                     direct_reduce(comm, part, in, count, type, op, root)))
         return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     struct datatype_stream to = datatype_stream(in, count, type);
@@ -97,7 +100,7 @@ static int reduce_make(struct schedule **made, const char *function, bool blocki
         if (role == ROLE_ROOT)
             schedule_copy(
                 schedule, to,
-                datatype_stream(direct_reduce(schedule, comm, NULL, count, type, op), count, type));
+                datatype_stream(star_reduce(schedule, comm, NULL, count, type, op), count, type));
         else if (role == ROLE_OTHER)
             schedule_send(schedule, datatype_stream(out, count, type), root);
         return MPI_SUCCESS;
@@ -131,7 +134,7 @@ static void inter_exchange(struct schedule *schedule, struct comm *comm, const v
 {
     for (int i = 0; i < comm->targets; i++)
         schedule_send(schedule, datatype_stream(out, count, type), i);
-    void *result = direct_reduce(schedule, comm, NULL, count, type, op);
+    void *result = star_reduce(schedule, comm, NULL, count, type, op);
     schedule_copy(schedule, datatype_stream(in, count, type), datatype_stream(result, count, type));
 }
 
@@ -172,7 +175,8 @@ static int allreduce_make(struct schedule **made, const char *function, bool blo
     const struct datatype *type = datatype_of(handle_type);
     const void *own = out == MPI_IN_PLACE ? in : out;
     mpi_lock();
-    if (blocking && slots_reduce(comm, own, in, count, type, op, -1))
+    if (blocking && (slots_reduce(comm, own, in, count, type, op, -1) ||
+                     direct_reduce(comm, own, in, count, type, op, -1)))
         return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     if (comm->is_inter) {
@@ -201,8 +205,8 @@ COLLECTIVE(Allreduce, Iallreduce, ALLREDUCE, ALLREDUCE_CALL)
  */
 
 /* Every rank sends each other rank that one's block, and combines what it gets for its own. */
-static int reduce_scatter_make(struct schedule **made, const char *function, const void *out,
-                               void *in, struct numbers counts, int64_t count,
+static int reduce_scatter_make(struct schedule **made, const char *function, bool blocking,
+                               const void *out, void *in, struct numbers counts, int64_t count,
                                MPI_Datatype handle_type, MPI_Op handle_op, MPI_Comm handle)
 {
     int error;
@@ -224,13 +228,16 @@ static int reduce_scatter_make(struct schedule **made, const char *function, con
     }
     int64_t own = counts.array != NULL ? number_at(counts, comm->rank) : count;
     mpi_lock();
+    if (blocking && direct_reduce_scatter(comm, out == MPI_IN_PLACE ? in : out, in, total, before,
+                                          own, type, op))
+        return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     struct datatype_stream to = datatype_stream(in, own, type);
     if (comm->is_inter) {
         /* The remote group cuts our total by its own counts: all of it goes to each rank there. */
         for (int i = 0; i < comm->targets; i++)
             schedule_send(schedule, datatype_stream(out, total, type), i);
-        char *all = direct_reduce(schedule, comm, NULL, total, type, op);
+        char *all = star_reduce(schedule, comm, NULL, total, type, op);
         schedule_copy(schedule, to, stream_at(all, before, own, type));
         return MPI_SUCCESS;
     }
@@ -247,7 +254,7 @@ static int reduce_scatter_make(struct schedule **made, const char *function, con
             schedule_send(schedule, stream_at(from, place, length, type), i);
         place += length;
     }
-    void *result = direct_reduce(schedule, comm, from + before * type->extent, own, type, op);
+    void *result = star_reduce(schedule, comm, from + before * type->extent, own, type, op);
     schedule_copy(schedule, to, datatype_stream(result, own, type));
     return MPI_SUCCESS;
 }
@@ -256,20 +263,21 @@ static int reduce_scatter_make(struct schedule **made, const char *function, con
     (const void *out, void *in, const Count counts[], MPI_Datatype type, MPI_Op op,                \
      MPI_Comm comm __VA_ARGS__)
 #define REDUCE_SCATTER_CALL(Schedule, Function)                                                    \
-    reduce_scatter_make(Schedule, Function, out, in, NUMBERS(counts), 0, type, op, comm)
+    reduce_scatter_make(Schedule, Function, blocking, out, in, NUMBERS(counts), 0, type, op, comm)
 COLLECTIVE(Reduce_scatter, Ireduce_scatter, REDUCE_SCATTER, REDUCE_SCATTER_CALL)
 
 #define REDUCE_SCATTER_BLOCK_CALL(Schedule, Function)                                              \
-    reduce_scatter_make(Schedule, Function, out, in, (struct numbers){0}, count, type, op, comm)
+    reduce_scatter_make(Schedule, Function, blocking, out, in, (struct numbers){0}, count, type,   \
+                        op, comm)
 COLLECTIVE(Reduce_scatter_block, Ireduce_scatter_block, ALLREDUCE, REDUCE_SCATTER_BLOCK_CALL)
 
 /* --- Scan --------------------------------------------------------------------------------------
  */
 
 /* In a chain: each rank adds its own to what those before it have. */
-static int scan_make(struct schedule **made, const char *function, bool exclusive, const void *out,
-                     void *in, int64_t count, MPI_Datatype handle_type, MPI_Op handle_op,
-                     MPI_Comm handle)
+static int scan_make(struct schedule **made, const char *function, bool blocking, bool exclusive,
+                     const void *out, void *in, int64_t count, MPI_Datatype handle_type,
+                     MPI_Op handle_op, MPI_Comm handle)
 {
     int error;
     struct op *op;
@@ -280,6 +288,9 @@ static int scan_make(struct schedule **made, const char *function, bool exclusiv
         return error;
     const struct datatype *type = datatype_of(handle_type);
     mpi_lock();
+    if (blocking &&
+        direct_scan(comm, out == MPI_IN_PLACE ? in : out, in, count, type, op, exclusive))
+        return MPI_SUCCESS;
     struct schedule *schedule = *made = schedule_new(comm);
     char *sum = schedule_buffer(schedule, type, count);
     struct datatype_stream total = datatype_stream(sum, count, type);
@@ -301,8 +312,8 @@ static int scan_make(struct schedule **made, const char *function, bool exclusiv
 }
 
 #define SCAN_CALL(Schedule, Function)                                                              \
-    scan_make(Schedule, Function, false, out, in, count, type, op, comm)
+    scan_make(Schedule, Function, blocking, false, out, in, count, type, op, comm)
 COLLECTIVE(Scan, Iscan, ALLREDUCE, SCAN_CALL)
 #define EXSCAN_CALL(Schedule, Function)                                                            \
-    scan_make(Schedule, Function, true, out, in, count, type, op, comm)
+    scan_make(Schedule, Function, blocking, true, out, in, count, type, op, comm)
 COLLECTIVE(Exscan, Iexscan, ALLREDUCE, EXSCAN_CALL)

@@ -253,7 +253,7 @@ struct arrival {
 
 /* Messages up to this many bytes are sent before they are wanted. Where the receiver can read
  * longer ones from the sender's pages, that takes less time from about here on. */
-#define EAGER_MAX (INT64_C(1) << 10)
+#define EAGER_MAX INT64_C(512)
 
 /* Begins a send or receive of a stream; the request is new, with kind and comm. The context tells
  * point to point and collectives apart. */

@@ -8,7 +8,7 @@
 #define EAGER_SELF_MAX (INT64_C(64) << 10)
 
 /* From so many bytes on the receiver reads them where they lie, if that takes no more extents. */
-#define DIRECT_MIN 1024
+#define DIRECT_MIN 512
 #define EXTENTS_MAX 256
 
 _Static_assert(EXTENTS_MAX * sizeof(struct atoll_extent) <= RING_PIECE, "a list is one piece");

@@ -1,31 +1,10 @@
-#include "abi/mpi/slots.h"
+#include "abi/mpi/slots_steps.h"
+
 #include "abi/mpi/collective.h"
 
 #include <stdlib.h>
 
-#define SLOTS 8u      /* of each rank */
-#define RANKS_MOST 64 /* each reads all others' slots: beyond, trees are better */
-#define LOOKS 64      /* at one flag, before anything else is looked at */
-
-struct slot {
-    _Alignas(SHM_LINE) _Atomic uint64_t flag; /* number of the operation, plus one */
-    uint64_t words[7];                        /* data of up to 56 bytes: one line in all */
-    uint8_t bytes[SLOT_BYTES];                /* of more */
-};
-
-/* A rank's row. */
-struct row {
-    _Alignas(SHM_LINE) _Atomic uint64_t passed; /* operations that this rank has been through */
-    struct slot slots[SLOTS];
-};
-
-struct slots {
-    struct row *own;
-    uint64_t number;          /* of the next operation */
-    uint64_t safe;            /* all ranks have been through this many */
-    char *scratch;            /* SLOT_BYTES + 64, for partial results */
-    const struct row *rows[]; /* [size] */
-};
+#define LOOKS 64 /* at one flag, before anything else is looked at */
 
 void slots_end(struct comm *comm)
 {
@@ -43,7 +22,20 @@ void slots_free(struct slots *slots)
         return;
     atoll_memory_free(slots->own);
     free(slots->scratch);
+    free(slots->partial);
     free(slots);
+}
+
+char *slots_partial(struct slots *slots, size_t bytes)
+{
+    if (bytes > slots->partial_room) {
+        free(slots->partial);
+        slots->partial = malloc(bytes);
+        slots->partial_room = bytes;
+        if (slots->partial == NULL)
+            mpi_die(MPI_ERR_NO_MEM, "no memory for a collective");
+    }
+    return slots->partial;
 }
 
 /* Every rank tells every other where its row is: window 0 long where there is no room. Afterwards
@@ -53,7 +45,7 @@ static void slots_make(struct comm *comm)
     struct atoll_window own = {0};
     void *memory = NULL;
     comm->slots_tried = true;
-    if (comm->size < 2 || comm->size > RANKS_MOST || comm->is_inter)
+    if (comm->size < 2 || comm->size > SLOTS_RANKS_MOST || comm->is_inter)
         return;
     struct schedule *schedule = schedule_new(comm);
     struct atoll_window *windows = schedule_memory(schedule, (int64_t)sizeof(own) * comm->size);
@@ -96,7 +88,7 @@ static void slots_make(struct comm *comm)
     comm->slots = slots;
 }
 
-static inline struct slots *slots_of(struct comm *comm)
+struct slots *slots_of(struct comm *comm)
 {
     if (UNLIKELY(comm->slots == NULL && !comm->slots_tried))
         slots_make(comm);
@@ -116,8 +108,7 @@ static void wait_for(const _Atomic uint64_t *word, uint64_t least)
     ENGINE_WAIT_UNTIL(atomic_load_explicit(word, memory_order_acquire) >= least)
 }
 
-/* This rank's slot, once nobody reads what it held before. */
-static struct slot *slot_claim(const struct comm *comm, struct slots *slots)
+struct slot *slot_claim(const struct comm *comm, struct slots *slots)
 {
     if (UNLIKELY(slots->number - slots->safe >= SLOTS)) {
         uint64_t safe = UINT64_MAX;
@@ -141,30 +132,36 @@ static void wake_all(const struct comm *comm)
             transport_notify(comm->to[i]);
 }
 
-static uint8_t *slot_data(struct slot *slot, int64_t bytes)
+uint8_t *slot_data(struct slot *slot, int64_t bytes)
 {
     return bytes <= (int64_t)sizeof(slot->words) ? (uint8_t *)slot->words : slot->bytes;
 }
 
-static void slot_publish(const struct comm *comm, const struct slots *slots, struct slot *slot)
+void slot_publish(const struct comm *comm, const struct slots *slots, struct slot *slot)
 {
     atomic_store_explicit(&slot->flag, slots->number + 1, memory_order_release);
     wake_all(comm);
 }
 
-/* The data of another rank's slot, once it is there. */
-static const uint8_t *slot_read(const struct slots *slots, int rank, int64_t bytes)
+const uint8_t *slot_read(const struct slots *slots, int rank, int64_t bytes)
 {
     const struct slot *slot = &slots->rows[rank]->slots[slots->number % SLOTS];
     wait_for(&slot->flag, slots->number + 1);
     return bytes <= (int64_t)sizeof(slot->words) ? (const uint8_t *)slot->words : slot->bytes;
 }
 
-static void operation_over(const struct comm *comm, struct slots *slots)
+void slots_over(const struct comm *comm, struct slots *slots)
 {
     slots->number++;
     atomic_store_explicit(&slots->own->passed, slots->number, memory_order_release);
     wake_all(comm); /* who wants to write where this rank may have read */
+}
+
+void slots_settle(const struct comm *comm, const struct slots *slots)
+{
+    for (int i = 0; i < comm->size; i++)
+        if (i != comm->rank)
+            wait_for(&slots->rows[i]->passed, slots->number);
 }
 
 bool slots_barrier(struct comm *comm)
@@ -176,7 +173,7 @@ bool slots_barrier(struct comm *comm)
     for (int i = 0; i < comm->size; i++)
         if (i != comm->rank)
             slot_read(slots, i, 0);
-    operation_over(comm, slots);
+    slots_over(comm, slots);
     return true;
 }
 
@@ -192,7 +189,7 @@ bool slots_bcast(struct comm *comm, struct datatype_stream stream, int root)
     } else {
         datatype_unpack(&stream, 0, stream.bytes, slot_read(slots, root, stream.bytes));
     }
-    operation_over(comm, slots);
+    slots_over(comm, slots);
     return true;
 }
 
@@ -226,26 +223,6 @@ bool slots_reduce(struct comm *comm, const void *own, void *in, int64_t count,
         if (bytes != 0)
             memcpy(in, result, (size_t)bytes);
     }
-    operation_over(comm, slots);
-    return true;
-}
-
-bool slots_allgather(struct comm *comm, struct datatype_stream own, void *in, int64_t in_count,
-                     const struct datatype *in_type)
-{
-    struct slots *slots;
-    int64_t bytes = datatype_bytes(in_type, in_count);
-    if (bytes > SLOT_BYTES || own.bytes != bytes || (slots = slots_of(comm)) == NULL)
-        return false;
-    struct slot *slot = slot_claim(comm, slots);
-    datatype_pack(&own, 0, bytes, slot_data(slot, bytes));
-    slot_publish(comm, slots, slot);
-    for (int i = 0; i < comm->size; i++) {
-        struct datatype_stream to =
-            datatype_stream((char *)in + i * in_count * in_type->extent, in_count, in_type);
-        datatype_unpack(&to, 0, bytes,
-                        i == comm->rank ? slot_data(slot, bytes) : slot_read(slots, i, bytes));
-    }
-    operation_over(comm, slots);
+    slots_over(comm, slots);
     return true;
 }

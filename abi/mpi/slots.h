@@ -5,7 +5,7 @@
  *
  * Blocking calls on communicators of one group use them when what they move fits into a slot, and
  * no rank is without; each returns false, having done nothing, when it cannot be done this way: the
- * same at all ranks. With the lock. */
+ * same at all ranks. direct.h has what goes on where this ends. With the lock. */
 #ifndef ABI_MPI_SLOTS_H
 #define ABI_MPI_SLOTS_H
 
@@ -21,10 +21,6 @@ bool slots_bcast(struct comm *comm, struct datatype_stream stream, int root);
  * the root alone (root -1: all). Combined in the ranks' order. */
 bool slots_reduce(struct comm *comm, const void *own, void *in, int64_t count,
                   const struct datatype *type, struct op *op, int root);
-/* Every rank's `own`, into block i of `in` for rank i: streams of the same length at all ranks. */
-bool slots_allgather(struct comm *comm, struct datatype_stream own, void *in, int64_t in_count,
-                     const struct datatype *in_type);
-
 /* Before the communicator is freed, by all of its ranks: waits until nobody reads this rank's slots
  * any more. */
 void slots_end(struct comm *comm);
