@@ -22,8 +22,9 @@
 #define SHARE_FLAGS (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_DIRECTORY | O_SYNC | O_DSYNC)
 /* No set-user-id bits: what an instance makes is not to run as the user of the proxy. */
 #define SHARE_MODE 01777
-#define RENAMES_LIMIT_NS UINT64_C(1000000000) /* for a walk that renames disturb again and again   \
-                                               */
+#define RENAMES_LIMIT_NS                                                                           \
+    UINT64_C(1000000000) /* for a walk that renames disturb again and again                        \
+                          */
 
 /* --- Mounts and handles ------------------------------------------------------------------------
  */

@@ -1,6 +1,6 @@
 /* MPI_Dims_create: the sides of a grid for a number of processes, as close to each other as can be:
- * the difference of the largest and the smallest is the least; of several such grids the one with the
- * largest smallest side, then with the largest second smallest, and so on. */
+ * the difference of the largest and the smallest is the least; of several such grids the one with
+ * the largest smallest side, then with the largest second smallest, and so on. */
 
 #include "abi/mpi/errhandler.h"
 #include "abi/mpi/profile.h"

@@ -92,13 +92,14 @@ int64_t file_view_bytes(const struct file_view *view, const struct datatype *typ
 /* --- Moving data (file_transfer.c) ---------------------------------------------------------------
  */
 
-/* How much an access has moved: bytes of memory, and of the stream, which in external32 are others. */
+/* How much an access has moved: bytes of memory, and of the stream, which in external32 are others.
+ */
 struct file_moved {
     int64_t memory, stream;
 };
 
-/* Moves `count` of `type` between memory and the stream from byte `position` on. *moved is less than
- * all where the file ends, or where an error has. MPI_SUCCESS or a class. Sleeps. */
+/* Moves `count` of `type` between memory and the stream from byte `position` on. *moved is less
+ * than all where the file ends, or where an error has. MPI_SUCCESS or a class. Sleeps. */
 int file_transfer(struct file *file, bool writes, int64_t position, void *buffer, int64_t count,
                   const struct datatype *type, struct file_moved *moved);
 
