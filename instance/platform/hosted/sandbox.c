@@ -159,7 +159,7 @@ static int64_t install_filter(void)
 /* To `value`, or what it is already where that is lower. */
 static int64_t limit(uint32_t what, uint64_t value)
 {
-    uint64_t before[2]; /* struct rlimit */
+    uint64_t before[2] = {0, 0}; /* struct rlimit */
     int64_t error = host_call4(__NR_prlimit64, 0, what, 0, (uint64_t)before);
     if (error)
         return error;
