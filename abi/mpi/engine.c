@@ -130,8 +130,13 @@ void engine_step(void)
     static uint32_t steps;
     if (!engine_poll() && ++steps % DISCOVER_EVERY == 0)
         transport_discover();
-    if (transport.crowded && steps % CLOCK_EVERY == 0) /* the program polls: others need the core */
+    /* The program polls: others need the core, and this rank's other threads the lock besides,
+     * which they would find taken whenever they have their turn. */
+    if ((transport.crowded || mpi.threads) && steps % CLOCK_EVERY == 0) {
+        mpi_unlock();
         library_system_call(__NR_sched_yield, 0, 0, 0, 0);
+        mpi_lock();
+    }
 }
 
 /* --- Waiting -----------------------------------------------------------------------------------
