@@ -281,10 +281,12 @@ static const void *part_chunk(struct part *part, uint64_t at, uint64_t length, c
 }
 
 /* Combines bytes [at, + length) of the parts of ranks [0, ranks) in their order to `result`, which
- * may be where one of the parts lies. */
+ * may be where one of the parts lies. `shared`: the other ranks read it, and may still hold its
+ * lines from the last time. */
 static void combine(struct part *parts, int ranks, uint64_t at, uint64_t length, char *result,
-                    struct op *op, const struct datatype *type)
+                    bool shared, struct op *op, const struct datatype *type)
 {
+    static struct copy_ways ways;
     _Alignas(SHM_LINE) char sum[CHUNK], chunk[CHUNK];
     uint64_t step = CHUNK - CHUNK % (uint64_t)type->size;
     for (uint64_t done = 0; done < length; done += step) {
@@ -294,7 +296,10 @@ static void combine(struct part *parts, int ranks, uint64_t at, uint64_t length,
         /* right = left op right: from the last rank down, so that each is on the left in turn. */
         for (int i = ranks - 2; i >= 0; i--)
             op_apply(op, part_chunk(&parts[i], at + done, here, op, chunk), sum, count, type);
-        memcpy(result + done, sum, here);
+        if (shared)
+            copy_in(&ways, (uint8_t *)result + done, (const uint8_t *)sum, here);
+        else
+            memcpy(result + done, sum, here);
     }
 }
 
@@ -345,7 +350,7 @@ bool direct_reduce(struct comm *comm, const void *own, void *in, int64_t count,
                                     SHM_READ_ONCE(shown->result));
     }
     if (all && length != 0)
-        combine(parts, comm->size, (uint64_t)first, (uint64_t)length, result, op, type);
+        combine(parts, comm->size, (uint64_t)first, (uint64_t)length, result, true, op, type);
     slots_over(comm, slots);
     if (!all)
         return false;
@@ -379,7 +384,7 @@ bool direct_reduce_scatter(struct comm *comm, const void *own, void *in, int64_t
     bool all = parts_open(parts, comm, slots, stream.bytes, own);
     if (all)
         combine(parts, comm->size, (uint64_t)(before * type->size), (uint64_t)(count * type->size),
-                in, op, type);
+                in, false, op, type);
     end(comm, slots, stream.bytes);
     return all;
 }
@@ -400,7 +405,7 @@ bool direct_scan(struct comm *comm, const void *own, void *in, int64_t count,
     for (int i = 0; stream.bytes <= SLOT_BYTES && i < ranks; i++)
         part_open(&parts[i], comm, slots, i, stream.bytes);
     if (all && ranks != 0)
-        combine(parts, ranks, 0, (uint64_t)stream.bytes, in, op, type);
+        combine(parts, ranks, 0, (uint64_t)stream.bytes, in, false, op, type);
     end(comm, slots, stream.bytes);
     return all;
 }
