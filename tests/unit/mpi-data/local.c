@@ -108,11 +108,18 @@ Test(attribute, of_datatypes)
     cr_assert_eq(MPI_Type_get_attr(copy, none, &value, &flag), MPI_SUCCESS);
     cr_assert(!flag);
 
-    /* a keyval that was freed lives on, and can be used, while an attribute holds it */
+    /* a keyval that was freed lives on while attributes hold it, and can be used and freed again */
     was = plain;
     cr_assert_eq(MPI_Type_free_keyval(&plain), MPI_SUCCESS);
     cr_assert_eq(plain, MPI_KEYVAL_INVALID);
-    cr_assert_eq(MPI_Type_set_attr(type, was, (void *)20), MPI_SUCCESS);
+    cr_assert_eq(MPI_Type_set_attr(type, was, (void *)40), MPI_SUCCESS);
+    cr_assert_eq(MPI_Type_get_attr(type, was, &value, &flag), MPI_SUCCESS);
+    cr_assert(flag && value == (void *)40);
+    int again = was;
+    cr_assert_eq(MPI_Type_free_keyval(&again), MPI_SUCCESS);
+    cr_assert_eq(MPI_Type_delete_attr(copy, was), MPI_SUCCESS);
+    cr_assert_eq(MPI_Type_delete_attr(type, was), MPI_SUCCESS);
+    cr_assert_eq(MPI_Type_set_attr(type, was, NULL), MPI_ERR_KEYVAL);
 
     /* the delete function's refusal keeps the object */
     cr_assert_eq(MPI_Type_set_attr(copy, counting, (void *)66), MPI_SUCCESS);
