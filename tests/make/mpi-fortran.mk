@@ -42,7 +42,6 @@ $(BUILD)/include/mpi.mod: $(MPI_FORTRAN)/mpi.f90 | tools
 	$(Q)$(FC) -fsyntax-only -J$(@D) $<
 	@touch $@
 
-
 # mpi_f08: the same calls with other types. Its object holds the comparisons of handles.
 $(MPI_FORTRAN)/mpi_f08.f90: $(MPI_FORTRAN)/implemented $(BUILD)/include/mpif.h abi/mpi/include/mpi.h abi/mpi/functions.def \
         abi/mpi/fortran/wrappers.awk abi/mpi/fortran/f08.awk
@@ -70,9 +69,9 @@ mpi: $(BUILD)/include/mpif.h $(BUILD)/include/mpi.mod $(BUILD)/include/mpi_f08.m
 MPI_FORTRAN_TEST := $(BUILD)/tests/programs/mpi_fortran $(BUILD)/tests/programs/mpi_f08
 $(MPI_FORTRAN_TEST): $(BUILD)/tests/programs/%: tests/machine/programs/%.f90 $(LIBMPI) $(MPI_WRAPPERS) \
         $(BUILD)/include/mpi.mod $(BUILD)/include/mpi_f08.mod
-	@mkdir -p $(@D)
+	@mkdir -p $@.modules
 	@echo "  FC      $@"
-	$(Q)$(BUILD)/atoll-mpifort -g -O2 -Wall -Wno-unused-parameter -J$(MPI_FORTRAN) -o $@ $<
+	$(Q)$(BUILD)/atoll-mpifort -g -O2 -Wall -Wno-unused-parameter -J$@.modules -o $@ $<
 machine-parts: $(MPI_FORTRAN_TEST)
 
 # What of MPI the library leaves out: a program that uses one of these does not link.
