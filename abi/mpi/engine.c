@@ -57,6 +57,7 @@ static void cell_arrived(struct peer *peer, const struct cell *cell, uint64_t he
         memcpy(&offer, cell->payload, sizeof(offer));
         arrival.length = (int64_t)offer.length;
         arrival.sender = offer.sender;
+        arrival.synchronous = offer.synchronous != 0;
         if (arrival.length < 0)
             unsound(peer);
         arrival.extent_count = offer.extents;

@@ -248,12 +248,18 @@ struct arrival {
     /* Offer: where the bytes lie in the sender's memory; none: they have to be sent. */
     const struct atoll_extent *extents;
     size_t extent_count;
+    bool synchronous;     /* offer: it may not be taken before it is wanted */
     struct request *self; /* offer: of this rank's own send */
 };
 
 /* Messages up to this many bytes are sent before they are wanted. Where the receiver can read
  * longer ones from the sender's pages, that takes less time from about here on. */
 #define EAGER_MAX INT64_C(512)
+/* Messages up to this many bytes do not wait for their receive, unless they are synchronous. One
+ * that is longer than EAGER_MAX may wait until the receiver's rank is in some call of MPI: it then
+ * takes the bytes, whether they are wanted yet or not. Programs whose ranks all send first and then
+ * receive rely on that, with messages of this length at most. */
+#define UNMATCHED_MAX INT64_C(16384)
 
 /* Begins a send or receive of a stream; the request is new, with kind and comm. The context tells
  * point to point and collectives apart. */

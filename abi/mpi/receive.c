@@ -30,39 +30,52 @@ static void complete(struct request *request)
     request_finish(request);
 }
 
-/* Asks the sender for the bytes, or tells it that none are wanted any more. */
-static void answer(struct request *request, const struct arrival *arrival, unsigned kind)
+static void answer(const struct arrival *arrival, unsigned kind, const struct cell_accept *accept)
 {
-    struct cell_accept accept = {arrival->sender, kind == CELL_ACCEPT ? request_name(request) : 0,
-                                 (uint64_t)request->wanted};
-    if (transport_control(arrival->peer, kind, &accept, sizeof(accept)) != 0)
+    if (transport_control(arrival->peer, kind, accept, sizeof(*accept)) != 0)
         mpi_die(MPI_ERR_NO_MEM, "no memory to answer rank %u; --section SIZE makes room",
                 arrival->peer->rank);
+}
+
+/* Asks the sender for the bytes. */
+static void ask(struct request *request, const struct arrival *arrival)
+{
+    struct cell_accept accept = {arrival->sender, request_name(request), (uint64_t)request->wanted};
+    answer(arrival, CELL_ACCEPT, &accept);
+}
+
+/* Tells the sender that its memory is not wanted any more. */
+static void let_go(const struct arrival *arrival)
+{
+    struct cell_accept accept = {.sender = arrival->sender};
+    answer(arrival, CELL_DONE, &accept);
+}
+
+/* Copies bytes of an offer from the sender's memory. */
+static void read_part(const struct arrival *arrival, int64_t at, void *to, int64_t length)
+{
+    struct peer *peer = arrival->peer;
+    int error = peer->memory.base == NULL ? atoll_peer_memory(peer->number, &peer->memory) : 0;
+    if (error == 0)
+        error = atoll_peer_memory_read(&peer->memory, arrival->extents, arrival->extent_count,
+                                       (uint64_t)at, to, (size_t)length);
+    if (error != 0)
+        mpi_die(MPI_ERR_INTERN, "a message of rank %u cannot be read: %s", peer->rank,
+                strerror(-error));
 }
 
 /* Copies the bytes from where they lie in the sender's memory. */
 static void read_directly(struct request *request, const struct arrival *arrival)
 {
-    struct peer *peer = arrival->peer;
     char *whole = datatype_in_one_piece(&request->stream);
-    int64_t at = 0;
-    int error = 0;
-    if (peer->memory.base == NULL)
-        error = atoll_peer_memory(peer->number, &peer->memory);
-    while (error == 0 && at < request->wanted) {
+    if (whole != NULL && request->wanted != 0)
+        read_part(arrival, 0, whole, request->wanted);
+    for (int64_t at = 0; whole == NULL && at < request->wanted; at += READ_PIECE) {
         char packed[READ_PIECE];
-        int64_t left = request->wanted - at;
-        int64_t length = whole != NULL || left < READ_PIECE ? left : READ_PIECE;
-        error =
-            atoll_peer_memory_read(&peer->memory, arrival->extents, arrival->extent_count,
-                                   (uint64_t)at, whole != NULL ? whole : packed, (size_t)length);
-        if (error == 0 && whole == NULL)
-            datatype_unpack(&request->stream, at, length, packed);
-        at += length;
+        int64_t left = request->wanted - at, length = left < READ_PIECE ? left : READ_PIECE;
+        read_part(arrival, at, packed, length);
+        datatype_unpack(&request->stream, at, length, packed);
     }
-    if (error != 0)
-        mpi_die(MPI_ERR_INTERN, "a message of rank %u cannot be read: %s", peer->rank,
-                strerror(-error));
 }
 
 void receive_deliver(struct request *request, const struct arrival *arrival)
@@ -89,13 +102,13 @@ void receive_deliver(struct request *request, const struct arrival *arrival)
         complete(request);
     } else if (arrival->extent_count != 0) {
         read_directly(request, arrival);
-        answer(request, arrival, CELL_DONE);
+        let_go(arrival);
         complete(request);
     } else if (request->wanted == 0) {
-        answer(request, arrival, CELL_DONE);
+        let_go(arrival);
         complete(request);
     } else {
-        answer(request, arrival, CELL_ACCEPT);
+        ask(request, arrival);
     }
 }
 
@@ -114,8 +127,11 @@ void receive_piece(struct peer *peer, const struct cell_piece *piece)
 
 static void hold(const struct arrival *arrival)
 {
-    size_t bytes = arrival->data != NULL ? (size_t)arrival->length
-                                         : arrival->extent_count * sizeof(*arrival->extents);
+    bool taken =
+        arrival->extent_count != 0 && !arrival->synchronous && arrival->length <= UNMATCHED_MAX;
+    size_t bytes = arrival->data != NULL || taken
+                       ? (size_t)arrival->length
+                       : arrival->extent_count * sizeof(*arrival->extents);
     struct message *message = malloc(sizeof(*message) + bytes);
     if (message == NULL)
         mpi_die(MPI_ERR_NO_MEM, "no memory for a message of %zu bytes from rank %u", bytes,
@@ -128,6 +144,10 @@ static void hold(const struct arrival *arrival)
         memcpy(message->bytes, arrival->data, bytes);
         message->arrival.data = message->bytes;
         message->arrival.self = NULL;
+    } else if (taken) {
+        read_part(arrival, 0, message->bytes, arrival->length);
+        let_go(arrival);
+        message->arrival.data = message->bytes;
     } else if (bytes != 0) {
         memcpy(message->bytes, arrival->extents, bytes);
         message->arrival.extents = (const struct atoll_extent *)message->bytes;

@@ -57,7 +57,7 @@ struct cell_offer {
     /* Where the bytes lie in the sender's memory, which its job's peers may read. */
     uint32_t extents; /* 0: they cannot be read there; 1: from `place` on; more: `place` is where in
                          the arena a list of so many struct atoll_extent lies */
-    uint32_t reserved;
+    uint32_t synchronous; /* 1: for a receive only; 0: may be taken before it is wanted */
     uint64_t place;
 };
 struct cell_accept {

@@ -12,7 +12,7 @@
 #define EXTENTS_MAX 256
 
 _Static_assert(EXTENTS_MAX * sizeof(struct atoll_extent) <= RING_PIECE, "a list is one piece");
-_Static_assert(EAGER_MAX <= (int64_t)RING_PIECE, "an eager message is one piece of the arena");
+_Static_assert(UNMATCHED_MAX <= (int64_t)RING_PIECE, "what is not offered is one piece");
 
 static void put_inline(struct request *request, struct cell *cell)
 {
@@ -61,14 +61,20 @@ static void put_extents(struct request *request, struct cell_offer *offer)
     offer->extents = (uint32_t)count;
 }
 
-static void put_offer(struct request *request, struct cell *cell)
+/* False: nothing has been done; the message may not wait for its receive, and cannot be read where
+ * it lies. */
+static bool put_offer(struct request *request, struct cell *cell)
 {
     struct cell_offer offer = {.length = (uint64_t)request->stream.bytes,
-                               .sender = request_name(request)};
+                               .sender = request_name(request),
+                               .synchronous = request->mode == SEND_SYNCHRONOUS};
     put_extents(request, &offer);
+    if (offer.extents == 0 && !offer.synchronous && request->stream.bytes <= UNMATCHED_MAX)
+        return false;
     memcpy(cell->payload, &offer, sizeof(offer));
     transport_publish(request->peer, cell, CELL_OFFER, sizeof(offer),
                       (unsigned)request->posted.key.source);
+    return true;
 }
 
 /* The first cell of a message. False: no room. */
@@ -81,11 +87,10 @@ static bool send_first(struct outgoing *item)
         return false;
     struct cell *cell = transport_cell(peer);
     cell->envelope = cell_envelope(request->posted.key.context, request->posted.key.tag);
-    if (request->mode == SEND_SYNCHRONOUS ||
-        (request->stream.bytes > EAGER_MAX && request->mode != SEND_WHOLE)) {
-        put_offer(request, cell);
+    if ((request->mode == SEND_SYNCHRONOUS ||
+         (request->stream.bytes > EAGER_MAX && request->mode != SEND_WHOLE)) &&
+        put_offer(request, cell))
         return true;
-    }
     if (request->stream.bytes <= RING_INLINE)
         put_inline(request, cell);
     else if (!put_long(request, cell))

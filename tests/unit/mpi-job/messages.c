@@ -304,6 +304,42 @@ static void traffic(int rank, int size)
         traffic_round(&seed, round * MESSAGES, rank, size, round % 2 ? plain : shuffled);
 }
 
+/* All send first and receive then: what is not longer than the library says does not wait. What is
+ * synchronous does, however short. */
+static void send_first(int rank, int size)
+{
+    static const int lengths[] = {1, 48, 49, 512, 513, 1000, 4096, 16383, 16384};
+    char *readable = fake_memory(16384), *in = malloc(16384);
+    char *ways[] = {readable, malloc(16384)};
+    int flag;
+    MPI_Request request;
+    for (int i = 0; i < 18; i++) {
+        int length = lengths[i / 2], to = (rank + 1) % size, from = (rank + size - 1) % size;
+        memset(ways[i % 2], rank + i, (size_t)length);
+        for (int j = 0; j < 20; j++)
+            MPI_Send(ways[i % 2], length, MPI_BYTE, to, i, MPI_COMM_WORLD);
+        memset(ways[i % 2], 99, (size_t)length);
+        MPI_Issend(ways[i % 2], length, MPI_BYTE, to, 100 + i, MPI_COMM_WORLD, &request);
+        for (int j = 0; j < 20; j++) {
+            MPI_Recv(in, 16384, MPI_BYTE, from, i, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+            RANK_CHECK(in[0] == from + i && in[length - 1] == from + i, "length %d", length);
+            MPI_Test(&request, &flag, MPI_STATUS_IGNORE);
+            RANK_CHECK(!flag);
+        }
+        MPI_Barrier(MPI_COMM_WORLD);
+        MPI_Recv(in, 16384, MPI_BYTE, from, 100 + i, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        RANK_CHECK(in[0] == 99 && in[length - 1] == 99);
+        MPI_Wait(&request, MPI_STATUS_IGNORE);
+    }
+    free(ways[1]);
+    free(in);
+}
+
+Test(messages, sent_before_any_is_received, .timeout = 60)
+{
+    job_run(3, MPI_THREAD_SINGLE, 50, send_first);
+}
+
 Test(messages, of_random_types_between_2, .timeout = 60)
 {
     job_run(2, MPI_THREAD_SINGLE, 50, traffic);
