@@ -27,7 +27,7 @@ static int barrier_make(struct schedule **made, const char *function, bool block
         return error;
     mpi_lock();
     if (blocking && slots_barrier(comm))
-        return MPI_SUCCESS;
+        return slots_done(comm, function);
     struct schedule *schedule = *made = schedule_new(comm);
     if (!comm->is_inter) {
         barrier_build(schedule, comm);
@@ -76,7 +76,7 @@ static int bcast_make(struct schedule **made, const char *function, bool blockin
     struct datatype_stream stream = datatype_stream(buffer, count, datatype_of(type));
     mpi_lock();
     if (blocking && (slots_bcast(comm, stream, root) || direct_bcast(comm, stream, root)))
-        return MPI_SUCCESS;
+        return slots_done(comm, function);
     struct schedule *schedule = *made = schedule_new(comm);
     if (!comm->is_inter)
         bcast_build(schedule, comm, stream, root);

@@ -119,7 +119,7 @@ static int rooted_make(struct schedule **made, const char *function, bool blocki
         one = datatype_stream(one_buffer, one_count, datatype_of(one_type));
     mpi_lock();
     if (blocking && all->same && rooted_at_once(comm, gathers, one, all, root))
-        return MPI_SUCCESS;
+        return slots_done(comm, function);
     struct schedule *schedule = *made = schedule_new(comm);
     if (role == ROLE_OTHER) {
         if (gathers)
@@ -218,7 +218,7 @@ static int allgather_make(struct schedule **made, const char *function, bool blo
     mpi_lock();
     if (blocking && all_blocks(comm, &all, blocks, &most) &&
         direct_allgather(comm, own, blocks, most))
-        return MPI_SUCCESS;
+        return slots_done(comm, function);
     struct schedule *schedule = *made = schedule_new(comm);
     for (int step = 0; step < comm->targets; step++) {
         int to = (comm->rank + step) % comm->targets;
@@ -289,7 +289,7 @@ static int alltoall_make(struct schedule **made, const char *function, bool bloc
                 comm,
                 datatype_stream(from->buffer, from->count * comm->size, datatype_of(from->type)),
                 blocks))
-            return MPI_SUCCESS;
+            return slots_done(comm, function);
     }
     struct schedule *schedule = *made = schedule_new(comm);
     int ranks = comm->targets, self = comm->rank % ranks;

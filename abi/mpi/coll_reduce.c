@@ -93,7 +93,7 @@ static int reduce_make(struct schedule **made, const char *function, bool blocki
     mpi_lock();
     if (blocking && (slots_reduce(comm, part, in, count, type, op, root) ||
                      direct_reduce(comm, part, in, count, type, op, root)))
-        return MPI_SUCCESS;
+        return slots_done(comm, function);
     struct schedule *schedule = *made = schedule_new(comm);
     struct datatype_stream to = datatype_stream(in, count, type);
     if (comm->is_inter) {
@@ -177,7 +177,7 @@ static int allreduce_make(struct schedule **made, const char *function, bool blo
     mpi_lock();
     if (blocking && (slots_reduce(comm, own, in, count, type, op, -1) ||
                      direct_reduce(comm, own, in, count, type, op, -1)))
-        return MPI_SUCCESS;
+        return slots_done(comm, function);
     struct schedule *schedule = *made = schedule_new(comm);
     if (comm->is_inter) {
         inter_exchange(schedule, comm, out, in, count, type, op);
@@ -230,7 +230,7 @@ static int reduce_scatter_make(struct schedule **made, const char *function, boo
     mpi_lock();
     if (blocking && direct_reduce_scatter(comm, out == MPI_IN_PLACE ? in : out, in, total, before,
                                           own, type, op))
-        return MPI_SUCCESS;
+        return slots_done(comm, function);
     struct schedule *schedule = *made = schedule_new(comm);
     struct datatype_stream to = datatype_stream(in, own, type);
     if (comm->is_inter) {
@@ -290,7 +290,7 @@ static int scan_make(struct schedule **made, const char *function, bool blocking
     mpi_lock();
     if (blocking &&
         direct_scan(comm, out == MPI_IN_PLACE ? in : out, in, count, type, op, exclusive))
-        return MPI_SUCCESS;
+        return slots_done(comm, function);
     struct schedule *schedule = *made = schedule_new(comm);
     char *sum = schedule_buffer(schedule, type, count);
     struct datatype_stream total = datatype_stream(sum, count, type);

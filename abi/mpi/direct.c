@@ -35,26 +35,27 @@ static uint32_t show_bytes(struct shown *shown, uint32_t at, const void *bytes, 
     return count < 1 || covered != length ? 0 : (uint32_t)count;
 }
 
-/* Begins an operation with this rank's part; the longest rank's has `bytes`. It is copied into the
- * slot if that fits there. A long one must be in one piece, and is not shown if `changes`: it may
- * be overwritten while others read. */
+/* Begins an operation with this rank's part; the longest rank's has `most` bytes. It is copied into
+ * the slot if that fits there. A long one must be in one piece, and is not shown if `changes`: it
+ * may be overwritten while others read. */
 static void begin(const struct comm *comm, struct slots *slots, const struct datatype_stream *own,
-                  int64_t bytes, bool changes)
+                  uint64_t about, int64_t most, bool changes)
 {
     struct slot *slot = slot_claim(comm, slots);
-    if (bytes <= SLOT_BYTES) {
-        datatype_pack(own, 0, own->bytes < bytes ? own->bytes : bytes, slot_data(slot, bytes));
+    if (slot_place(about) != SLOT_SHOWN) {
+        datatype_pack(own, 0, own->bytes < most ? own->bytes : most, slot_data(slot, about));
     } else {
         struct shown *shown = (struct shown *)(void *)slot->bytes;
         shown->own =
             changes ? 0 : show_bytes(shown, 0, datatype_in_one_piece(own), (uint64_t)own->bytes);
     }
-    slot_publish(comm, slots, slot);
+    slot_publish(comm, slots, slot, about);
 }
 
-static const struct shown *shown_by(const struct slots *slots, int rank)
+static const struct shown *shown_by(const struct comm *comm, struct slots *slots, int rank,
+                                    uint64_t about)
 {
-    return (const struct shown *)(const void *)slot_read(slots, rank, SLOT_BYTES);
+    return (const struct shown *)(const void *)slot_read(comm, slots, rank, about);
 }
 
 static noreturn void unsound(const struct peer *peer)
@@ -74,20 +75,21 @@ static struct part part_shown(const struct comm *comm, int rank, const struct at
     return (struct part){.peer = peer, .extents = extents + first, .count = count};
 }
 
-/* A rank's part, of `bytes` if it is the longest; false: it has not been shown. This rank's own
- * long one is not opened. */
-static bool part_open(struct part *part, const struct comm *comm, const struct slots *slots,
-                      int rank, int64_t bytes)
+/* A rank's part, which is to be about that; false: it has not been shown, or is about something
+ * else. This rank's own long one is not opened. */
+static bool part_open(struct part *part, const struct comm *comm, struct slots *slots, int rank,
+                      uint64_t about)
 {
-    struct slot *own = &slots->own->slots[slots->number % SLOTS];
-    bool is_own = rank == comm->rank;
     *part = (struct part){0};
-    if (bytes <= SLOT_BYTES) {
-        part->bytes = is_own ? slot_data(own, bytes) : slot_read(slots, rank, bytes);
+    const uint8_t *data = slot_read(comm, slots, rank, about);
+    if (data == NULL)
+        return false;
+    if (slot_place(about) != SLOT_SHOWN) {
+        part->bytes = data;
         return true;
     }
-    const struct shown *shown =
-        is_own ? (const struct shown *)(const void *)own->bytes : shown_by(slots, rank);
+    const struct shown *shown = (const struct shown *)(const void *)data;
+    bool is_own = rank == comm->rank;
     uint32_t count = SHM_READ_ONCE(shown->own);
     if (count != 0 && !is_own)
         *part = part_shown(comm, rank, shown->extents, 0, count);
@@ -96,14 +98,14 @@ static bool part_open(struct part *part, const struct comm *comm, const struct s
 
 /* Of all ranks; this one's own lies at `own` if it is long. False: one of them has not been
  * shown. */
-static bool parts_open(struct part *parts, const struct comm *comm, const struct slots *slots,
-                       int64_t bytes, const void *own)
+static bool parts_open(struct part *parts, const struct comm *comm, struct slots *slots,
+                       uint64_t about, const void *own)
 {
     bool all = true;
     for (int i = 0; i < comm->size; i++)
-        if (!part_open(&parts[i], comm, slots, i, bytes))
+        if (!part_open(&parts[i], comm, slots, i, about))
             all = false;
-    if (bytes > SLOT_BYTES)
+    if (slot_place(about) == SLOT_SHOWN)
         parts[comm->rank] = (struct part){.bytes = own};
     return all;
 }
@@ -163,15 +165,16 @@ bool direct_bcast(struct comm *comm, struct datatype_stream stream, int root)
     struct part part;
     if (stream.bytes <= SLOT_BYTES || (slots = slots_of(comm)) == NULL)
         return false;
+    const uint64_t about = slot_about(SLOT_BCAST, stream.bytes, stream.bytes);
     if (comm->rank == root)
-        begin(comm, slots, &stream, stream.bytes, false);
-    bool shown = part_open(&part, comm, slots, root, stream.bytes);
+        begin(comm, slots, &stream, about, stream.bytes, false);
+    bool shown = part_open(&part, comm, slots, root, about);
     if (shown && comm->rank != root)
         part_read(&part, 0, &stream);
     slots_over(comm, slots);
     if (comm->rank == root)
         slots_settle(comm, slots);
-    return shown;
+    return shown || slots->disagrees;
 }
 
 bool direct_allgather(struct comm *comm, struct datatype_stream own,
@@ -183,7 +186,7 @@ bool direct_allgather(struct comm *comm, struct datatype_stream own,
     if (slots == NULL)
         return false;
     if (most <= SLOT_BYTES) {
-        begin(comm, slots, &own, most, false);
+        begin(comm, slots, &own, slot_about(SLOT_ALLGATHER, own.bytes, most), most, false);
     } else {
         /* Short ones beside long ones are shown, too. */
         struct slot *slot = slot_claim(comm, slots);
@@ -192,25 +195,29 @@ bool direct_allgather(struct comm *comm, struct datatype_stream own,
         shown->own = own.bytes == 0
                          ? 0
                          : show_bytes(shown, 0, datatype_in_one_piece(&own), (uint64_t)own.bytes);
-        slot_publish(comm, slots, slot);
+        slot_publish(comm, slots, slot, slot_about(SLOT_ALLGATHER, own.bytes, most));
         for (int i = 0; i < comm->size; i++) {
-            const struct shown *theirs = i == comm->rank ? shown : shown_by(slots, i);
-            if (SHM_READ_ONCE(theirs->own) == 0 && SHM_READ_ONCE(theirs->result) == 0)
+            const struct shown *theirs =
+                shown_by(comm, slots, i, slot_about(SLOT_ALLGATHER, to[i].bytes, most));
+            if (theirs == NULL)
+                all = false;
+            else if (SHM_READ_ONCE(theirs->own) == 0 && SHM_READ_ONCE(theirs->result) == 0)
                 all = false;
         }
     }
     for (int i = 0; all && i < comm->size; i++) {
-        if (to[i].bytes == 0)
+        bool open = part_open(&part, comm, slots, i, slot_about(SLOT_ALLGATHER, to[i].bytes, most));
+        if (to[i].bytes == 0 || slots->disagrees)
             continue;
         if (i == comm->rank) {
             if (to[i].buffer != own.buffer)
                 datatype_copy(&to[i], &own);
-        } else if (part_open(&part, comm, slots, i, most)) {
+        } else if (open) {
             part_read(&part, 0, &to[i]);
         }
     }
     end(comm, slots, most);
-    return all;
+    return all || slots->disagrees;
 }
 
 bool direct_alltoall(struct comm *comm, struct datatype_stream own,
@@ -220,26 +227,33 @@ bool direct_alltoall(struct comm *comm, struct datatype_stream own,
     struct slots *slots = slots_of(comm);
     if (slots == NULL || own.bytes == INT64_MAX)
         return false;
-    begin(comm, slots, &own, own.bytes, own.buffer == to[0].buffer);
-    bool all = parts_open(parts, comm, slots, own.bytes, datatype_in_one_piece(&own));
+    begin(comm, slots, &own, slot_about(SLOT_ALLTOALL, own.bytes, own.bytes), own.bytes,
+          own.buffer == to[0].buffer);
+    const int64_t all_bytes = to[0].bytes * comm->size;
+    bool all = parts_open(parts, comm, slots, slot_about(SLOT_ALLTOALL, all_bytes, all_bytes),
+                          datatype_in_one_piece(&own));
     for (int i = 0; all && i < comm->size; i++)
         part_read(&parts[i], (uint64_t)(to[i].bytes * comm->rank), &to[i]);
     end(comm, slots, own.bytes);
-    return all;
+    return all || slots->disagrees;
 }
 
 bool direct_gather(struct comm *comm, struct datatype_stream own, int64_t bytes,
                    const struct datatype_stream *to, int root)
 {
     struct slots *slots;
-    if (bytes > SLOT_BYTES || (slots = slots_of(comm)) == NULL)
+    if (bytes > SLOT_BYTES)
+        return !slots_agree(comm, SLOT_GATHER, bytes, 0, comm->rank == root ? comm->size : 0);
+    if ((slots = slots_of(comm)) == NULL)
         return false;
+    const uint64_t about = slot_about(SLOT_GATHER, bytes, bytes);
     if (comm->rank != root)
-        begin(comm, slots, &own, bytes, false);
+        begin(comm, slots, &own, about, bytes, false);
     for (int i = 0; comm->rank == root && i < comm->size; i++) {
-        if (i != root)
-            datatype_unpack(&to[i], 0, bytes, slot_read(slots, i, bytes));
-        else if (own.buffer != NULL)
+        const uint8_t *data = i == root ? NULL : slot_read(comm, slots, i, about);
+        if (data != NULL)
+            datatype_unpack(&to[i], 0, bytes, data);
+        else if (i == root && own.buffer != NULL)
             datatype_copy(&to[i], &own);
     }
     slots_over(comm, slots);
@@ -251,13 +265,15 @@ bool direct_scatter(struct comm *comm, struct datatype_stream own, struct dataty
 {
     struct slots *slots;
     int64_t total = bytes * comm->size;
-    if (bytes > SLOT_BYTES || total > SLOT_BYTES || (slots = slots_of(comm)) == NULL)
+    if (bytes > SLOT_BYTES || total > SLOT_BYTES)
+        return !slots_agree(comm, SLOT_SCATTER, bytes, root, root + 1);
+    if ((slots = slots_of(comm)) == NULL)
         return false;
     struct part part;
+    const uint64_t about = slot_about(SLOT_SCATTER, bytes, total);
     if (comm->rank == root)
-        begin(comm, slots, &own, total, false);
-    part_open(&part, comm, slots, root, total);
-    if (to.buffer != NULL)
+        begin(comm, slots, &own, about, total, false);
+    if (part_open(&part, comm, slots, root, about) && to.buffer != NULL)
         part_read(&part, (uint64_t)(bytes * comm->rank), &to);
     slots_over(comm, slots);
     return true;
@@ -318,7 +334,7 @@ static int64_t slice(const struct comm *comm, int64_t count, int rank)
 
 /* Shows the own part and where this rank's slice of the result will be. */
 static void begin_reduce(const struct comm *comm, struct slots *slots, const void *own,
-                         uint64_t bytes, const void *result, uint64_t result_bytes)
+                         uint64_t about, uint64_t bytes, const void *result, uint64_t result_bytes)
 {
     struct slot *slot = slot_claim(comm, slots);
     struct shown *shown = (struct shown *)(void *)slot->bytes;
@@ -326,7 +342,7 @@ static void begin_reduce(const struct comm *comm, struct slots *slots, const voi
     shown->result = result_bytes != 0 ? show_bytes(shown, shown->own, result, result_bytes) : 0;
     if (shown->result == 0 && result_bytes != 0)
         shown->own = 0;
-    slot_publish(comm, slots, slot);
+    slot_publish(comm, slots, slot, about);
 }
 
 bool direct_reduce(struct comm *comm, const void *own, void *in, int64_t count,
@@ -335,16 +351,22 @@ bool direct_reduce(struct comm *comm, const void *own, void *in, int64_t count,
     struct part parts[SLOTS_RANKS_MOST], results[SLOTS_RANKS_MOST];
     struct slots *slots;
     int64_t bytes = datatype_bytes(type, count), size = type->size;
-    if (bytes <= SLOT_BYTES || !may_combine(type) || (slots = slots_of(comm)) == NULL)
-        return false;
     bool wanted = root < 0 || root == comm->rank;
+    enum slot_call call = root < 0 ? SLOT_ALLREDUCE : SLOT_REDUCE;
+    if (bytes <= SLOT_BYTES || !type->contiguous)
+        return false;
+    if (!may_combine(type)) /* of other lengths, they go through slots */
+        return !slots_agree(comm, call, bytes, 0, wanted ? comm->size : 0);
+    if ((slots = slots_of(comm)) == NULL)
+        return false;
+    const uint64_t about = slot_about(call, bytes, bytes);
     int64_t first = slice(comm, count, comm->rank) * size;
     int64_t length = slice(comm, count, comm->rank + 1) * size - first;
     char *result = wanted ? (char *)in + first : slots_partial(slots, (size_t)length);
-    begin_reduce(comm, slots, own, (uint64_t)bytes, result, (uint64_t)length);
-    bool all = parts_open(parts, comm, slots, bytes, own);
+    begin_reduce(comm, slots, own, about, (uint64_t)bytes, result, (uint64_t)length);
+    bool all = parts_open(parts, comm, slots, about, own);
     for (int i = 0; all && i < comm->size; i++) {
-        const struct shown *shown = i == comm->rank ? NULL : shown_by(slots, i);
+        const struct shown *shown = i == comm->rank ? NULL : shown_by(comm, slots, i, about);
         if (shown != NULL && wanted && slice(comm, count, i) != slice(comm, count, i + 1))
             results[i] = part_shown(comm, i, shown->extents, SHM_READ_ONCE(shown->own),
                                     SHM_READ_ONCE(shown->result));
@@ -353,18 +375,19 @@ bool direct_reduce(struct comm *comm, const void *own, void *in, int64_t count,
         combine(parts, comm->size, (uint64_t)first, (uint64_t)length, result, true, op, type);
     slots_over(comm, slots);
     if (!all)
-        return false;
+        return slots->disagrees;
     /* The others' slices, once they say that those are done; the extents lie in the former slot,
      * which is not used again for so long. */
-    slot_publish(comm, slots, slot_claim(comm, slots));
+    const uint64_t reduced = slot_about(SLOT_REDUCED, bytes, 0);
+    slot_publish(comm, slots, slot_claim(comm, slots), reduced);
     for (int i = 0; i < comm->size; i++) {
         int64_t from = slice(comm, count, i) * size, to = slice(comm, count, i + 1) * size;
         if (i == comm->rank)
             continue;
-        slot_read(slots, i, 0);
+        bool ready = slot_read(comm, slots, i, reduced) != NULL;
         struct datatype_stream place =
             datatype_stream((char *)in + from, to - from, datatype_of(MPI_BYTE));
-        if (wanted && to != from)
+        if (wanted && to != from && ready)
             part_read(&results[i], 0, &place);
     }
     end(comm, slots, bytes);
@@ -380,13 +403,14 @@ bool direct_reduce_scatter(struct comm *comm, const void *own, void *in, int64_t
     struct slots *slots;
     if (!may_combine(type) || stream.bytes == INT64_MAX || (slots = slots_of(comm)) == NULL)
         return false;
-    begin(comm, slots, &stream, stream.bytes, own == in);
-    bool all = parts_open(parts, comm, slots, stream.bytes, own);
+    const uint64_t about = slot_about(SLOT_REDUCE_SCATTER, stream.bytes, stream.bytes);
+    begin(comm, slots, &stream, about, stream.bytes, own == in);
+    bool all = parts_open(parts, comm, slots, about, own);
     if (all)
         combine(parts, comm->size, (uint64_t)(before * type->size), (uint64_t)(count * type->size),
                 in, false, op, type);
     end(comm, slots, stream.bytes);
-    return all;
+    return all || slots->disagrees;
 }
 
 bool direct_scan(struct comm *comm, const void *own, void *in, int64_t count,
@@ -397,15 +421,16 @@ bool direct_scan(struct comm *comm, const void *own, void *in, int64_t count,
     struct slots *slots;
     if (!may_combine(type) || stream.bytes == INT64_MAX || (slots = slots_of(comm)) == NULL)
         return false;
-    begin(comm, slots, &stream, stream.bytes, own == in);
+    const uint64_t about = slot_about(SLOT_SCAN, stream.bytes, stream.bytes);
+    begin(comm, slots, &stream, about, stream.bytes, own == in);
     int ranks = exclusive ? comm->rank : comm->rank + 1;
     bool all = true;
     if (stream.bytes > SLOT_BYTES)
-        all = parts_open(parts, comm, slots, stream.bytes, own);
+        all = parts_open(parts, comm, slots, about, own);
     for (int i = 0; stream.bytes <= SLOT_BYTES && i < ranks; i++)
-        part_open(&parts[i], comm, slots, i, stream.bytes);
+        all = part_open(&parts[i], comm, slots, i, about) && all;
     if (all && ranks != 0)
         combine(parts, ranks, 0, (uint64_t)stream.bytes, in, false, op, type);
     end(comm, slots, stream.bytes);
-    return all;
+    return all || slots->disagrees;
 }

@@ -132,22 +132,79 @@ static void wake_all(const struct comm *comm)
             transport_notify(comm->to[i]);
 }
 
-uint8_t *slot_data(struct slot *slot, int64_t bytes)
+uint8_t *slot_data(struct slot *slot, uint64_t about)
 {
-    return bytes <= (int64_t)sizeof(slot->words) ? (uint8_t *)slot->words : slot->bytes;
+    return slot_place(about) == SLOT_IN_LINE ? (uint8_t *)slot->words : slot->bytes;
 }
 
-void slot_publish(const struct comm *comm, const struct slots *slots, struct slot *slot)
+void slot_publish(const struct comm *comm, const struct slots *slots, struct slot *slot,
+                  uint64_t about)
 {
+    slot->about = about;
     atomic_store_explicit(&slot->flag, slots->number + 1, memory_order_release);
     wake_all(comm);
 }
 
-const uint8_t *slot_read(const struct slots *slots, int rank, int64_t bytes)
+/* Keeps the first disagreement of the operation. */
+__attribute__((cold, noinline)) static void disagree(const struct comm *comm, struct slots *slots,
+                                                     int rank, uint64_t theirs, uint64_t ours)
+{
+    const struct slot *own = &slots->own->slots[slots->number % SLOTS];
+    if (!slots->disagrees) {
+        slots->disagrees = true;
+        slots->other = rank;
+        slots->theirs = theirs;
+        slots->ours = ours;
+    }
+    if (atomic_load_explicit(&own->flag, memory_order_relaxed) != slots->number + 1)
+        slot_publish(comm, slots, slot_claim(comm, slots), ours);
+}
+
+const uint8_t *slot_read(const struct comm *comm, struct slots *slots, int rank, uint64_t about)
 {
     const struct slot *slot = &slots->rows[rank]->slots[slots->number % SLOTS];
     wait_for(&slot->flag, slots->number + 1);
-    return bytes <= (int64_t)sizeof(slot->words) ? (const uint8_t *)slot->words : slot->bytes;
+    uint64_t theirs = SHM_READ_ONCE(slot->about);
+    if (UNLIKELY(theirs != about)) {
+        disagree(comm, slots, rank, theirs, about);
+        return NULL;
+    }
+    return slot_place(about) == SLOT_IN_LINE ? (const uint8_t *)slot->words : slot->bytes;
+}
+
+bool slots_agree(struct comm *comm, enum slot_call call, int64_t bytes, int first, int end)
+{
+    struct slots *slots = slots_of(comm);
+    if (slots == NULL)
+        return true;
+    uint64_t about = slot_about(call, bytes, INT64_MAX);
+    about |= (uint64_t)SLOT_BY_MESSAGE << ABOUT_BYTES_BITS;
+    slot_publish(comm, slots, slot_claim(comm, slots), about);
+    for (int i = first; i < end; i++)
+        if (i != comm->rank)
+            slot_read(comm, slots, i, about);
+    slots_over(comm, slots);
+    return !slots->disagrees;
+}
+
+int slots_done(struct comm *comm, const char *function)
+{
+    struct slots *slots = comm->slots;
+    if (!UNLIKELY(slots->disagrees))
+        return MPI_SUCCESS;
+    const uint64_t mask = ((uint64_t)1 << ABOUT_BYTES_BITS) - 1;
+    uint64_t theirs = slots->theirs, ours = slots->ours;
+    int other = slots->other;
+    slots->disagrees = false;
+    mpi_unlock();
+    if (theirs >> (ABOUT_BYTES_BITS + 2) != ours >> (ABOUT_BYTES_BITS + 2))
+        return comm_error(comm, MPI_ERR_OTHER, function,
+                          "rank %d of the communicator is in another collective", other);
+    return comm_error(
+        comm, (theirs & mask) > (ours & mask) ? MPI_ERR_TRUNCATE : MPI_ERR_COUNT, function,
+        "the counts do not agree: rank %d of the communicator has %llu bytes, this "
+        "one expects %llu",
+        other, (unsigned long long)(theirs & mask), (unsigned long long)(ours & mask));
 }
 
 void slots_over(const struct comm *comm, struct slots *slots)
@@ -169,10 +226,11 @@ bool slots_barrier(struct comm *comm)
     struct slots *slots = slots_of(comm);
     if (slots == NULL)
         return false;
-    slot_publish(comm, slots, slot_claim(comm, slots));
+    const uint64_t about = slot_about(SLOT_BARRIER, 0, 0);
+    slot_publish(comm, slots, slot_claim(comm, slots), about);
     for (int i = 0; i < comm->size; i++)
         if (i != comm->rank)
-            slot_read(slots, i, 0);
+            slot_read(comm, slots, i, about);
     slots_over(comm, slots);
     return true;
 }
@@ -182,12 +240,15 @@ bool slots_bcast(struct comm *comm, struct datatype_stream stream, int root)
     struct slots *slots;
     if (comm->is_inter || stream.bytes > SLOT_BYTES || (slots = slots_of(comm)) == NULL)
         return false;
+    const uint64_t about = slot_about(SLOT_BCAST, stream.bytes, stream.bytes);
     if (comm->rank == root) {
         struct slot *slot = slot_claim(comm, slots);
-        datatype_pack(&stream, 0, stream.bytes, slot_data(slot, stream.bytes));
-        slot_publish(comm, slots, slot);
+        datatype_pack(&stream, 0, stream.bytes, slot_data(slot, about));
+        slot_publish(comm, slots, slot, about);
     } else {
-        datatype_unpack(&stream, 0, stream.bytes, slot_read(slots, root, stream.bytes));
+        const uint8_t *data = slot_read(comm, slots, root, about);
+        if (data != NULL)
+            datatype_unpack(&stream, 0, stream.bytes, data);
     }
     slots_over(comm, slots);
     return true;
@@ -202,25 +263,26 @@ bool slots_reduce(struct comm *comm, const void *own, void *in, int64_t count,
     /* Others' contributions are combined where they lie: only for types without gaps. */
     if (bytes > SLOT_BYTES || !type->contiguous || (slots = slots_of(comm)) == NULL)
         return false;
+    const uint64_t about = slot_about(root < 0 ? SLOT_ALLREDUCE : SLOT_REDUCE, bytes, bytes);
     if (root < 0 || root != comm->rank) {
         struct slot *slot = slot_claim(comm, slots);
         if (bytes != 0)
-            memcpy(slot_data(slot, bytes), own, (size_t)bytes);
-        slot_publish(comm, slots, slot);
+            memcpy(slot_data(slot, about), own, (size_t)bytes);
+        slot_publish(comm, slots, slot, about);
     }
     if (root < 0 || root == comm->rank) {
         /* right = left op right: from the last rank down, so that each is on the left in turn. */
         char *result = slots->scratch;
         for (int i = comm->size - 1; i >= 0; i--) {
-            const void *part = i == comm->rank ? own : slot_read(slots, i, bytes);
-            if (bytes == 0)
+            const void *part = i == comm->rank ? own : slot_read(comm, slots, i, about);
+            if (bytes == 0 || UNLIKELY(slots->disagrees))
                 continue;
             if (i == comm->size - 1)
                 memcpy(result, part, (size_t)bytes);
             else
                 op_apply(op, part, result, count, type);
         }
-        if (bytes != 0)
+        if (bytes != 0 && !slots->disagrees)
             memcpy(in, result, (size_t)bytes);
     }
     slots_over(comm, slots);

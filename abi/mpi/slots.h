@@ -15,6 +15,10 @@
 /* Bytes of a slot's data: what is longer goes another way. */
 #define SLOT_BYTES 4032
 
+/* What a call ends with that has been done this way, or direct.h's: MPI_SUCCESS, still with the
+ * lock; or an error, raised without the lock, if a rank was about something else. */
+int slots_done(struct comm *comm, const char *function);
+
 bool slots_barrier(struct comm *comm);
 bool slots_bcast(struct comm *comm, struct datatype_stream stream, int root);
 /* `own` is this rank's contribution, `count` of `type`; the result goes to `in` at all ranks, or at

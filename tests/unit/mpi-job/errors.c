@@ -220,6 +220,121 @@ Test(errors, after_truncation_all_goes_on, .timeout = 60)
     job_run(2, MPI_THREAD_SINGLE, 20, truncate_and_go_on);
 }
 
+/* --- Collectives whose counts disagree ---------------------------------------------------------
+ */
+
+static int *parts, *results; /* that other ranks can read, or not */
+static int root, class_of_last;
+
+#define DISAGREEING(Name, ...)                                                                     \
+    static int Name(int count)                                                                     \
+    {                                                                                              \
+        return __VA_ARGS__;                                                                        \
+    }
+DISAGREEING(bcast, MPI_Bcast(parts, count, MPI_INT, root, MPI_COMM_WORLD))
+DISAGREEING(reduce, MPI_Reduce(parts, results, count, MPI_INT, MPI_SUM, root, MPI_COMM_WORLD))
+DISAGREEING(allreduce, MPI_Allreduce(parts, results, count, MPI_INT, MPI_SUM, MPI_COMM_WORLD))
+DISAGREEING(scan, MPI_Scan(parts, results, count, MPI_INT, MPI_SUM, MPI_COMM_WORLD))
+DISAGREEING(reduce_scatter,
+            MPI_Reduce_scatter_block(parts, results, count, MPI_INT, MPI_SUM, MPI_COMM_WORLD))
+DISAGREEING(allgather,
+            MPI_Allgather(parts, count, MPI_INT, results, count, MPI_INT, MPI_COMM_WORLD))
+DISAGREEING(alltoall, MPI_Alltoall(parts, count, MPI_INT, results, count, MPI_INT, MPI_COMM_WORLD))
+DISAGREEING(gather,
+            MPI_Gather(parts, count, MPI_INT, results, count, MPI_INT, root, MPI_COMM_WORLD))
+DISAGREEING(scatter,
+            MPI_Scatter(parts, count, MPI_INT, results, count, MPI_INT, root, MPI_COMM_WORLD))
+
+static const struct disagreeing {
+    int (*call)(int count);
+    const char *function;
+    bool by_message; /* when it is long: who has failed is missing there */
+} disagreeings[] = {
+    {bcast, "MPI_Bcast", false},
+    {reduce, "MPI_Reduce", false},
+    {allreduce, "MPI_Allreduce", false},
+    {scan, "MPI_Scan", false},
+    {reduce_scatter, "MPI_Reduce_scatter_block", false},
+    {allgather, "MPI_Allgather", false},
+    {alltoall, "MPI_Alltoall", false},
+    {gather, "MPI_Gather", true},
+    {scatter, "MPI_Scatter", true},
+};
+static const struct disagreeing *disagreeing;
+
+/* In a line of the processor, behind it in the slot, and in the ranks' memory. */
+static const int lengths[] = {0, 5, 10, 500, 12500, 13000};
+#define LENGTHS (sizeof(lengths) / sizeof(lengths[0]))
+static int count_of_odd, count_of_rest;
+
+static void disagree(int rank, int size)
+{
+    parts = calloc((size_t)size * 13000, sizeof(int));
+    results = calloc((size_t)size * 13000, sizeof(int));
+    disagreeing->call(rank == 1 ? count_of_odd : count_of_rest);
+    MPI_Recv(numbers, 1, MPI_INT, (rank + 1) % size, 12345, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+}
+
+/* Whoever notices ends the job, so that nobody hangs. */
+Test(errors, disagreeing_counts_end_the_job, .timeout = 60)
+{
+    static const int pairs[][2] = {{10, 5}, {5, 500}, {5, 12500}, {12500, 5}, {13000, 12500}};
+    for (size_t i = 0; i < sizeof(disagreeings) / sizeof(disagreeings[0]); i++) {
+        disagreeing = &disagreeings[i];
+        for (size_t k = 0; k < sizeof(pairs) / sizeof(pairs[0]); k++) {
+            char text[64];
+            count_of_odd = pairs[k][0];
+            count_of_rest = pairs[k][1];
+            root = (int)k % 2;
+            struct job_outcome outcome = job_fail(3, 20, disagree);
+            snprintf(text, sizeof(text), ": %s: MPI_ERR_", disagreeing->function);
+            cr_expect(strstr(outcome.text, text) != NULL &&
+                          strstr(outcome.text, "the counts do not agree") != NULL,
+                      "%s of %d and %d: %s", disagreeing->function, count_of_odd, count_of_rest,
+                      outcome.text);
+            for (int rank = 0; rank < 3; rank++)
+                cr_expect(outcome.status[rank] > 0 && outcome.status[rank] < 99,
+                          "%s of %d and %d: rank %d has ended with status %d",
+                          disagreeing->function, count_of_odd, count_of_rest, rank,
+                          outcome.status[rank]);
+        }
+    }
+}
+
+/* With MPI_ERRORS_RETURN all go on, and the next collectives are right. */
+static void disagree_and_go_on(int rank, int size)
+{
+    parts = fake_memory((size_t)size * 13000 * sizeof(int));
+    results = fake_memory((size_t)size * 13000 * sizeof(int));
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    for (size_t i = 0; i < sizeof(disagreeings) / sizeof(disagreeings[0]); i++) {
+        for (size_t k = 0; k < LENGTHS * LENGTHS; k++) {
+            int odd = lengths[k / LENGTHS], rest = lengths[k % LENGTHS], failed, sum = 0;
+            if (odd == rest || (disagreeings[i].by_message && (odd > 300 || rest > 300)))
+                continue;
+            root = (int)k % 2;
+            int error = disagreeings[i].call(rank == 1 ? odd : rest);
+            MPI_Error_class(error, &class_of_last);
+            RANK_CHECK(class_of_last == MPI_SUCCESS || class_of_last == MPI_ERR_TRUNCATE ||
+                       class_of_last == MPI_ERR_COUNT);
+            if (disagreeings[i].call == bcast && rank != root && (rank == 1 || root == 1)) {
+                int sent = root == 1 ? odd : rest, expected = root == 1 ? rest : odd;
+                RANK_CHECK(class_of_last == (sent > expected ? MPI_ERR_TRUNCATE : MPI_ERR_COUNT));
+            }
+            failed = error != MPI_SUCCESS;
+            RANK_CHECK(MPI_Allreduce(&failed, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD) ==
+                       MPI_SUCCESS);
+            RANK_CHECK(sum > 0, "%s of %d and %d: nobody has noticed", disagreeings[i].function,
+                       odd, rest);
+        }
+    }
+}
+
+Test(errors, after_disagreeing_counts_all_goes_on, .timeout = 60)
+{
+    job_run(3, MPI_THREAD_SINGLE, 40, disagree_and_go_on);
+}
+
 /* --- How jobs end ------------------------------------------------------------------------------
  */
 
