@@ -47,13 +47,11 @@ int PMPI_Win_set_info(MPI_Win win, MPI_Info info)
         return error;
     if (!info_is_valid(info))
         return window_error(window, MPI_ERR_INFO, "MPI_Win_set_info", "the info is none, or freed");
-    struct info *copy = info_copy(info_of(info));
-    if (copy == NULL)
-        return window_error(window, MPI_ERR_NO_MEM, "MPI_Win_set_info", "no memory for an info");
-    mpi_lock();
-    info_free(window->info);
-    window->info = copy;
+    mpi_lock(); /* hints that are not named stay as they are */
+    error = info_put_all(window->info, info_of(info));
     mpi_unlock();
+    if (error != MPI_SUCCESS)
+        return window_error(window, error, "MPI_Win_set_info", "no memory for an info");
     return MPI_SUCCESS;
 }
 
