@@ -32,11 +32,13 @@ struct keyval {
     union copy_function copy;
     union delete_function delete;
     void *extra_state;
+    enum attribute_language language;
 };
 
 struct attribute {
     struct keyval *keyval;
     void *value;
+    void **number; /* set by Fortran: malloc'ed, holds `value`; NULL: set by C */
 };
 
 struct attribute_predefined attribute_predefined;
@@ -68,15 +70,20 @@ static void keyval_release(struct keyval *keyval)
 }
 
 static int keyval_create(enum object_kind kind, union copy_function copy,
-                         union delete_function delete, void *extra_state, int *key)
+                         union delete_function delete, void *extra_state,
+                         enum attribute_language language, int *key)
 {
     struct keyval *keyval = calloc(1, sizeof(*keyval)), **larger;
     int index = 0;
 
     if (!keyval)
         return MPI_ERR_NO_MEM;
-    *keyval = (struct keyval){
-        .kind = kind, .references = 1, .copy = copy, .delete = delete, .extra_state = extra_state};
+    *keyval = (struct keyval){.kind = kind,
+                              .references = 1,
+                              .copy = copy,
+                              .delete = delete,
+                              .extra_state = extra_state,
+                              .language = language};
     pthread_mutex_lock(&lock);
     while (index < keyval_count && keyvals[index])
         index++;
@@ -174,26 +181,44 @@ static struct attribute *attribute_of(const struct attributes *attributes,
     return NULL;
 }
 
+/* What a call or function of the language is given for the attribute. */
+static void *value_for(const struct attribute *attribute, enum attribute_language language)
+{
+    return attribute->number && language == ATTRIBUTE_C ? attribute->number : attribute->value;
+}
+
 /* Adds or changes one; the lock is held. */
-static int attribute_put(struct attributes *attributes, struct keyval *keyval, void *value)
+static int attribute_put(struct attributes *attributes, struct keyval *keyval, void *value,
+                         enum attribute_language language)
 {
     struct attribute *entry = attribute_of(attributes, keyval);
+    void **number = NULL;
 
+    if (language == ATTRIBUTE_FORTRAN) {
+        number = malloc(sizeof(*number));
+        if (!number)
+            return MPI_ERR_NO_MEM;
+        *number = value;
+    }
     if (entry) {
+        free(entry->number);
         entry->value = value;
+        entry->number = number;
         return MPI_SUCCESS;
     }
     if (attributes->count == attributes->room) {
         int room = attributes->room ? 2 * attributes->room : 4;
         struct attribute *larger = realloc(attributes->entries, (size_t)room * sizeof(*larger));
 
-        if (!larger)
+        if (!larger) {
+            free(number);
             return MPI_ERR_NO_MEM;
+        }
         attributes->entries = larger;
         attributes->room = room;
     }
     keyval->references++;
-    attributes->entries[attributes->count++] = (struct attribute){keyval, value};
+    attributes->entries[attributes->count++] = (struct attribute){keyval, value, number};
     return MPI_SUCCESS;
 }
 
@@ -202,6 +227,7 @@ static void attribute_drop(struct attributes *attributes, struct attribute *entr
 {
     struct keyval *keyval = entry->keyval;
 
+    free(entry->number);
     attributes->count--;
     memmove(entry, entry + 1,
             (size_t)(&attributes->entries[attributes->count] - entry) * sizeof(*entry));
@@ -219,7 +245,7 @@ static int attribute_remove(void *handle, struct attributes *attributes, struct 
                             bool drops)
 {
     const struct attribute *entry = attribute_of(attributes, keyval);
-    void *value = entry ? entry->value : NULL;
+    void *value = entry ? value_for(entry, keyval->language) : NULL;
     struct attribute *now;
     int error;
 
@@ -257,15 +283,21 @@ int attributes_copy(enum object_kind kind, void *from_handle, const struct attri
     pthread_mutex_lock(&lock);
     for (int i = 0; i < from->count && !error; i++) {
         struct attribute entry = from->entries[i];
+        /* C's function makes an attribute of C; Fortran's, and the one that only copies, one of the
+         * language that has set the old one. */
+        bool function_of_c = entry.keyval->language == ATTRIBUTE_C && !is_dup(entry.keyval->copy);
+        bool number = entry.number && !function_of_c;
+        void *value = value_for(&entry, function_of_c ? ATTRIBUTE_C : ATTRIBUTE_FORTRAN);
         void *copied = NULL;
         int flag;
 
         entry.keyval->references++;
         pthread_mutex_unlock(&lock);
-        error = call_copy(entry.keyval, from_handle, entry.value, &copied, &flag);
+        error = call_copy(entry.keyval, from_handle, value, &copied, &flag);
         pthread_mutex_lock(&lock);
         if (!error && flag)
-            error = attribute_put(to, entry.keyval, copied);
+            error =
+                attribute_put(to, entry.keyval, copied, number ? ATTRIBUTE_FORTRAN : ATTRIBUTE_C);
         keyval_release(entry.keyval);
     }
     pthread_mutex_unlock(&lock);
@@ -275,7 +307,7 @@ int attributes_copy(enum object_kind kind, void *from_handle, const struct attri
 }
 
 int attribute_set(enum object_kind kind, void *handle, struct attributes *attributes, int keyval,
-                  void *value)
+                  void *value, enum attribute_language language)
 {
     struct keyval *found;
     int error = MPI_ERR_KEYVAL;
@@ -286,7 +318,7 @@ int attribute_set(enum object_kind kind, void *handle, struct attributes *attrib
         found->references++;
         error = attribute_remove(handle, attributes, found, false);
         if (!error)
-            error = attribute_put(attributes, found, value);
+            error = attribute_put(attributes, found, value, language);
         keyval_release(found);
     }
     pthread_mutex_unlock(&lock);
@@ -294,7 +326,7 @@ int attribute_set(enum object_kind kind, void *handle, struct attributes *attrib
 }
 
 int attribute_get(enum object_kind kind, const struct attributes *attributes, int keyval,
-                  void **value, bool *found)
+                  enum attribute_language language, void **value, bool *found)
 {
     const struct keyval *asked;
     const struct attribute *entry;
@@ -304,7 +336,7 @@ int attribute_get(enum object_kind kind, const struct attributes *attributes, in
     entry = asked ? attribute_of(attributes, asked) : NULL;
     *found = entry != NULL;
     if (entry)
-        *value = entry->value;
+        *value = value_for(entry, language);
     pthread_mutex_unlock(&lock);
     return asked ? MPI_SUCCESS : MPI_ERR_KEYVAL;
 }
@@ -355,16 +387,21 @@ void *attribute_predefined_comm(int keyval, bool *is_key)
  */
 
 #define KEYVALS(Name, Kind, Member, Copy, Delete)                                                  \
-    MPI_PROFILED(Name##_create_keyval)                                                             \
-    int PMPI_##Name##_create_keyval(Copy *copy, Delete *delete, int *keyval, void *extra_state)    \
+    int mpi_##Member##_create_keyval(Copy *copy, Delete *delete, int *keyval, void *extra_state,   \
+                                     enum attribute_language language)                             \
     {                                                                                              \
         union copy_function copies = {.Member = copy};                                             \
         union delete_function deletes = {.Member = delete};                                        \
         int error = MPI_ERR_ARG;                                                                   \
                                                                                                    \
         if (keyval)                                                                                \
-            error = keyval_create(Kind, copies, deletes, extra_state, keyval);                     \
+            error = keyval_create(Kind, copies, deletes, extra_state, language, keyval);           \
         return error ? error_raise(error, "MPI_" #Name "_create_keyval", NULL) : MPI_SUCCESS;      \
+    }                                                                                              \
+    MPI_PROFILED(Name##_create_keyval)                                                             \
+    int PMPI_##Name##_create_keyval(Copy *copy, Delete *delete, int *keyval, void *extra_state)    \
+    {                                                                                              \
+        return mpi_##Member##_create_keyval(copy, delete, keyval, extra_state, ATTRIBUTE_C);       \
     }                                                                                              \
     MPI_PROFILED(Name##_free_keyval)                                                               \
     int PMPI_##Name##_free_keyval(int *keyval)                                                     \

@@ -10,6 +10,9 @@
 
 struct attribute;
 
+/* Whose call it is, or whose functions a keyval has. */
+enum attribute_language { ATTRIBUTE_C, ATTRIBUTE_FORTRAN };
+
 /* An object's attributes; all zero is none. */
 struct attributes {
     struct attribute *entries; /* in the order in which they were set */
@@ -28,13 +31,27 @@ int attributes_copy(enum object_kind kind, void *from_handle, const struct attri
 int attributes_delete(enum object_kind kind, void *handle, struct attributes *attributes);
 
 /* For MPI_X_set_attr, get_attr, delete_attr and the keyvals. `keyval` was made for this kind, else
- * MPI_ERR_KEYVAL. attribute_get: *found is false when the object has none. */
+ * MPI_ERR_KEYVAL. attribute_get: *found is false when the object has none. What Fortran sets is a
+ * number: Fortran gets it as it is, C its address, which is good as long as the attribute is there.
+ * What C sets is an address for both. */
 int attribute_set(enum object_kind kind, void *handle, struct attributes *attributes, int keyval,
-                  void *value);
+                  void *value, enum attribute_language language);
 int attribute_get(enum object_kind kind, const struct attributes *attributes, int keyval,
-                  void **value, bool *found);
+                  enum attribute_language language, void **value, bool *found);
 int attribute_delete(enum object_kind kind, void *handle, struct attributes *attributes,
                      int keyval);
+
+/* The calls by these names, for programs in C and in Fortran. */
+#define ATTRIBUTE_CALLS(name, Handle, Copy, Delete)                                                \
+    int mpi_##name##_create_keyval(Copy *copy, Delete *delete, int *keyval, void *extra_state,     \
+                                   enum attribute_language language);                              \
+    int mpi_##name##_set_attr(Handle handle, int keyval, void *value,                              \
+                              enum attribute_language language);                                   \
+    int mpi_##name##_get_attr(Handle handle, int keyval, void *value, int *flag,                   \
+                              enum attribute_language language);
+ATTRIBUTE_CALLS(comm, MPI_Comm, MPI_Comm_copy_attr_function, MPI_Comm_delete_attr_function)
+ATTRIBUTE_CALLS(type, MPI_Datatype, MPI_Type_copy_attr_function, MPI_Type_delete_attr_function)
+ATTRIBUTE_CALLS(win, MPI_Win, MPI_Win_copy_attr_function, MPI_Win_delete_attr_function)
 
 /* The predefined attributes of communicators: set once at initialisation. */
 struct attribute_predefined {

@@ -215,19 +215,25 @@ static int keyval_error(struct comm *comm, int error, int keyval, const char *fu
     return comm_error(comm, error, function, "an attribute's function failed");
 }
 
-MPI_PROFILED(Comm_set_attr)
-int PMPI_Comm_set_attr(MPI_Comm handle, int keyval, void *value)
+int mpi_comm_set_attr(MPI_Comm handle, int keyval, void *value, enum attribute_language language)
 {
     int error;
     struct comm *comm = collective_comm(handle, "MPI_Comm_set_attr", &error);
     if (comm == NULL)
         return error;
-    return keyval_error(comm, attribute_set(OBJECT_COMM, handle, &comm->attributes, keyval, value),
-                        keyval, "MPI_Comm_set_attr");
+    return keyval_error(
+        comm, attribute_set(OBJECT_COMM, handle, &comm->attributes, keyval, value, language),
+        keyval, "MPI_Comm_set_attr");
 }
 
-MPI_PROFILED(Comm_get_attr)
-int PMPI_Comm_get_attr(MPI_Comm handle, int keyval, void *value, int *flag)
+MPI_PROFILED(Comm_set_attr)
+int PMPI_Comm_set_attr(MPI_Comm handle, int keyval, void *value)
+{
+    return mpi_comm_set_attr(handle, keyval, value, ATTRIBUTE_C);
+}
+
+int mpi_comm_get_attr(MPI_Comm handle, int keyval, void *value, int *flag,
+                      enum attribute_language language)
 {
     int error;
     struct comm *comm = collective_comm(handle, "MPI_Comm_get_attr", &error);
@@ -238,7 +244,7 @@ int PMPI_Comm_get_attr(MPI_Comm handle, int keyval, void *value, int *flag)
     if (found) {
         found = held != NULL;
     } else {
-        error = attribute_get(OBJECT_COMM, &comm->attributes, keyval, &held, &found);
+        error = attribute_get(OBJECT_COMM, &comm->attributes, keyval, language, &held, &found);
         if (error != MPI_SUCCESS)
             return keyval_error(comm, error, keyval, "MPI_Comm_get_attr");
     }
@@ -246,6 +252,12 @@ int PMPI_Comm_get_attr(MPI_Comm handle, int keyval, void *value, int *flag)
     if (found)
         memcpy(value, &held, sizeof(held));
     return MPI_SUCCESS;
+}
+
+MPI_PROFILED(Comm_get_attr)
+int PMPI_Comm_get_attr(MPI_Comm handle, int keyval, void *value, int *flag)
+{
+    return mpi_comm_get_attr(handle, keyval, value, flag, ATTRIBUTE_C);
 }
 
 MPI_PROFILED(Comm_delete_attr)

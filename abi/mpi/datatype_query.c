@@ -228,20 +228,26 @@ int PMPI_Type_get_name(MPI_Datatype datatype, char *type_name, int *resultlen)
 /* --- Attributes
  * ------------------------------------------------------------------------------------------- */
 
-MPI_PROFILED(Type_set_attr)
-int PMPI_Type_set_attr(MPI_Datatype datatype, int type_keyval, void *attribute_val)
+int mpi_type_set_attr(MPI_Datatype datatype, int type_keyval, void *attribute_val,
+                      enum attribute_language language)
 {
     struct datatype *type = datatype_of(datatype);
     int error = MPI_ERR_TYPE;
 
     if (type)
         error = attribute_set(OBJECT_DATATYPE, type->handle, &type->attributes, type_keyval,
-                              attribute_val);
+                              attribute_val, language);
     return error ? error_raise(error, "MPI_Type_set_attr", NULL) : MPI_SUCCESS;
 }
 
-MPI_PROFILED(Type_get_attr)
-int PMPI_Type_get_attr(MPI_Datatype datatype, int type_keyval, void *attribute_val, int *flag)
+MPI_PROFILED(Type_set_attr)
+int PMPI_Type_set_attr(MPI_Datatype datatype, int type_keyval, void *attribute_val)
+{
+    return mpi_type_set_attr(datatype, type_keyval, attribute_val, ATTRIBUTE_C);
+}
+
+int mpi_type_get_attr(MPI_Datatype datatype, int type_keyval, void *attribute_val, int *flag,
+                      enum attribute_language language)
 {
     const struct datatype *type = datatype_of(datatype);
     int error = check("MPI_Type_get_attr", type, attribute_val, flag);
@@ -249,11 +255,18 @@ int PMPI_Type_get_attr(MPI_Datatype datatype, int type_keyval, void *attribute_v
 
     if (error)
         return error;
-    error = attribute_get(OBJECT_DATATYPE, &type->attributes, type_keyval, attribute_val, &found);
+    error = attribute_get(OBJECT_DATATYPE, &type->attributes, type_keyval, language, attribute_val,
+                          &found);
     if (error)
         return error_raise(error, "MPI_Type_get_attr", NULL);
     *flag = found;
     return MPI_SUCCESS;
+}
+
+MPI_PROFILED(Type_get_attr)
+int PMPI_Type_get_attr(MPI_Datatype datatype, int type_keyval, void *attribute_val, int *flag)
+{
+    return mpi_type_get_attr(datatype, type_keyval, attribute_val, flag, ATTRIBUTE_C);
 }
 
 MPI_PROFILED(Type_delete_attr)

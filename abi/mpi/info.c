@@ -44,15 +44,23 @@ void info_free(struct info *info)
     free(info);
 }
 
+int info_put_all(struct info *info, const struct info *other)
+{
+    int error = MPI_SUCCESS;
+
+    for (int i = 0; other && i < other->count && !error; i++)
+        error = info_put(info, other->entries[i].key, other->entries[i].value);
+    return error;
+}
+
 struct info *info_copy(const struct info *info)
 {
     struct info *copy = info_create();
 
-    for (int i = 0; copy && info && i < info->count; i++)
-        if (info_put(copy, info->entries[i].key, info->entries[i].value)) {
-            info_free(copy);
-            copy = NULL;
-        }
+    if (copy && info_put_all(copy, info)) {
+        info_free(copy);
+        copy = NULL;
+    }
     return copy;
 }
 

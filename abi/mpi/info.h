@@ -33,6 +33,8 @@ void info_free(struct info *info); /* NULL: nothing */
 const char *info_find(const struct info *info, const char *key);
 /* MPI_SUCCESS, MPI_ERR_INFO_KEY, MPI_ERR_INFO_VALUE (too long) or MPI_ERR_NO_MEM. */
 int info_put(struct info *info, const char *key, const char *value);
+/* Puts all of `other` (NULL: nothing): MPI_SUCCESS, or MPI_ERR_NO_MEM with some of them put. */
+int info_put_all(struct info *info, const struct info *other);
 
 /* What MPI_INFO_ENV says; called at initialisation. Values may be NULL: left out. */
 void info_set_environment(const char *command, int maxprocs, const char *host, const char *arch,

@@ -173,6 +173,8 @@ int op_check(const struct op *op, const struct datatype *type, bool accumulate)
         return accumulate ? MPI_ERR_OP : MPI_SUCCESS;
     if (op->index == ROW_REPLACE || op->index == ROW_NO_OP)
         return accumulate ? MPI_SUCCESS : MPI_ERR_OP;
+    if (accumulate && !type->unit && type->size == 0) /* no element that would not do */
+        return MPI_SUCCESS;
     if (accumulate)
         type = type->unit;
     return type && op_find_kernel(op, type) ? MPI_SUCCESS : MPI_ERR_OP;

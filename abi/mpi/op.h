@@ -33,7 +33,8 @@ void op_release(struct op *op);
 
 /* Whether a reduction may use the operation with the type: MPI_SUCCESS or MPI_ERR_OP. MPI_REPLACE
  * and MPI_NO_OP are for accumulates alone (`accumulate` true), and a user's operation is not. An
- * accumulate may use a derived type whose elements are all of one predefined type. */
+ * accumulate may use a derived type whose elements are all of one predefined type, or that has
+ * none. */
 int op_check(const struct op *op, const struct datatype *type, bool accumulate);
 
 /* The loop for a predefined operation and type, for callers that use it many times; NULL for a

@@ -88,8 +88,11 @@ int PMPI_Session_init(MPI_Info info, MPI_Errhandler errhandler, MPI_Session *han
     }
     object_begin(&session->object, OBJECT_SESSION);
     session->errhandler = slot;
-    session->thread_level = level;
     library_session_begin(thread_levels[level].level);
+    if (info == MPI_INFO_NULL) /* nothing is asked for: what there is already */
+        while (thread_levels[level].level < mpi.thread_level)
+            level++;
+    session->thread_level = level;
     *handle = (MPI_Session)session;
     return MPI_SUCCESS;
 }

@@ -131,9 +131,31 @@ static int check(const struct making *making)
     return MPI_SUCCESS;
 }
 
+/* The hints that the standard names, at their defaults, and what the program has said. NULL without
+ * memory. */
+static struct info *hints(const struct info *said)
+{
+    static const char *const defaults[][2] = {
+        {"no_locks", "false"},
+        {"accumulate_ordering", "rar,raw,war,waw"},
+        {"accumulate_ops", "same_op_no_op"},
+        {"same_size", "false"},
+        {"same_disp_unit", "false"},
+    };
+    struct info *info = info_create();
+    int error = MPI_SUCCESS;
+    for (size_t i = 0; info != NULL && i < sizeof(defaults) / sizeof(defaults[0]); i++)
+        error |= info_put(info, defaults[i][0], defaults[i][1]);
+    if (info != NULL && (error != MPI_SUCCESS || info_put_all(info, said) != MPI_SUCCESS)) {
+        info_free(info);
+        info = NULL;
+    }
+    return info;
+}
+
 static int make(const struct making *making, MPI_Win *win)
 {
-    struct info *info = info_copy(info_of(making->info));
+    struct info *info = hints(info_of(making->info));
     mpi_lock();
     struct comm *comm = comm_make(making->comm, group_retain(making->comm->group), NULL, 0);
     struct window *window = window_new(comm, making->flavor);

@@ -47,13 +47,11 @@ int PMPI_Win_set_info(MPI_Win win, MPI_Info info)
         return error;
     if (!info_is_valid(info))
         return window_error(window, MPI_ERR_INFO, "MPI_Win_set_info", "the info is none, or freed");
-    struct info *copy = info_copy(info_of(info));
-    if (copy == NULL)
-        return window_error(window, MPI_ERR_NO_MEM, "MPI_Win_set_info", "no memory for an info");
-    mpi_lock();
-    info_free(window->info);
-    window->info = copy;
+    mpi_lock(); /* hints that are not named stay as they are */
+    error = info_put_all(window->info, info_of(info));
     mpi_unlock();
+    if (error != MPI_SUCCESS)
+        return window_error(window, error, "MPI_Win_set_info", "no memory for an info");
     return MPI_SUCCESS;
 }
 
@@ -118,15 +116,15 @@ static int keyval_error(struct window *window, int error, int keyval, const char
     return window_error(window, error, function, "an attribute's function failed");
 }
 
-MPI_PROFILED(Win_set_attr)
-int PMPI_Win_set_attr(MPI_Win win, int keyval, void *value)
+int mpi_win_set_attr(MPI_Win win, int keyval, void *value, enum attribute_language language)
 {
     int error;
     struct window *window = window_checked(win, "MPI_Win_set_attr", &error);
     if (window == NULL)
         return error;
-    return keyval_error(window, attribute_set(OBJECT_WIN, win, &window->attributes, keyval, value),
-                        keyval, "MPI_Win_set_attr");
+    return keyval_error(
+        window, attribute_set(OBJECT_WIN, win, &window->attributes, keyval, value, language),
+        keyval, "MPI_Win_set_attr");
 }
 
 /* The value of a predefined attribute, or NULL: it is none. */
@@ -146,8 +144,14 @@ static void *predefined(struct window *window, int keyval)
     }
 }
 
-MPI_PROFILED(Win_get_attr)
-int PMPI_Win_get_attr(MPI_Win win, int keyval, void *value, int *flag)
+MPI_PROFILED(Win_set_attr)
+int PMPI_Win_set_attr(MPI_Win win, int keyval, void *value)
+{
+    return mpi_win_set_attr(win, keyval, value, ATTRIBUTE_C);
+}
+
+int mpi_win_get_attr(MPI_Win win, int keyval, void *value, int *flag,
+                     enum attribute_language language)
 {
     int error;
     struct window *window = window_checked(win, "MPI_Win_get_attr", &error);
@@ -156,7 +160,7 @@ int PMPI_Win_get_attr(MPI_Win win, int keyval, void *value, int *flag)
     void *held = keyval == MPI_WIN_BASE ? window->base : predefined(window, keyval);
     bool found = held != NULL || keyval == MPI_WIN_BASE;
     if (!found) {
-        error = attribute_get(OBJECT_WIN, &window->attributes, keyval, &held, &found);
+        error = attribute_get(OBJECT_WIN, &window->attributes, keyval, language, &held, &found);
         if (error != MPI_SUCCESS)
             return keyval_error(window, error, keyval, "MPI_Win_get_attr");
     }
@@ -164,6 +168,12 @@ int PMPI_Win_get_attr(MPI_Win win, int keyval, void *value, int *flag)
     if (found)
         memcpy(value, &held, sizeof(held));
     return MPI_SUCCESS;
+}
+
+MPI_PROFILED(Win_get_attr)
+int PMPI_Win_get_attr(MPI_Win win, int keyval, void *value, int *flag)
+{
+    return mpi_win_get_attr(win, keyval, value, flag, ATTRIBUTE_C);
 }
 
 MPI_PROFILED(Win_delete_attr)

@@ -306,6 +306,9 @@ int PMPI_Win_lock(int type, int rank, int assert, MPI_Win win)
         return window_error(window, MPI_ERR_RMA_SYNC, "MPI_Win_lock",
                             "another access epoch to rank %d is open", rank);
     mpi_lock();
+    /* A program may wait for others' operations in a loop of locks of its own memory. Those who
+     * asked before come first. */
+    engine_step();
     window->locked++;
     lock_begin(window, rank,
                (assert &MPI_MODE_NOCHECK) != 0 ? HOLD_UNCHECKED
@@ -348,6 +351,7 @@ int PMPI_Win_lock_all(int assert, MPI_Win win)
         return window_error(window, MPI_ERR_RMA_SYNC, "MPI_Win_lock_all",
                             "another access epoch of this window is open");
     mpi_lock();
+    engine_step();
     window->locked_all = true;
     for (int i = 0; i < window->comm->size; i++)
         lock_begin(window, i, (assert &MPI_MODE_NOCHECK) != 0 ? HOLD_UNCHECKED : HOLD_SHARED);

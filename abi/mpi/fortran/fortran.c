@@ -4,6 +4,7 @@
 
 #include "abi/mpi/fortran/fortran.h"
 
+#include "abi/mpi/attribute.h"
 #include "abi/mpi/errhandler.h"
 #include "abi/mpi/op.h"
 
@@ -335,12 +336,14 @@ static int call_delete(MPI_Fint object, int keyval, void *value, void *extra_sta
         struct keyval_functions *functions = memory(sizeof(*functions));                           \
                                                                                                    \
         *functions = (struct keyval_functions){copy, delete, *extra_state};                        \
-        *ierror = MPI_##Name##_create_keyval(copy_##name, delete_##name, keyval, functions);       \
+        *ierror = mpi_##name##_create_keyval(copy_##name, delete_##name, keyval, functions,        \
+                                             ATTRIBUTE_FORTRAN);                                   \
     }                                                                                              \
     CALL(name##_set_attr, MPI_Fint *object, MPI_Fint *keyval, MPI_Aint *value, MPI_Fint *ierror)   \
     {                                                                                              \
         FORTRAN_OPTIONAL(ierror);                                                                  \
-        *ierror = MPI_##Name##_set_attr(PMPI_##Name##_f2c(*object), *keyval, (void *)*value);      \
+        *ierror = mpi_##name##_set_attr(PMPI_##Name##_f2c(*object), *keyval, (void *)*value,       \
+                                        ATTRIBUTE_FORTRAN);                                        \
     }                                                                                              \
     CALL(name##_get_attr, MPI_Fint *object, MPI_Fint *keyval, MPI_Aint *value, MPI_Fint *found,    \
          MPI_Fint *ierror)                                                                         \
@@ -349,7 +352,8 @@ static int call_delete(MPI_Fint object, int keyval, void *value, void *extra_sta
         void *address = NULL;                                                                      \
         int flag = 0;                                                                              \
                                                                                                    \
-        *ierror = MPI_##Name##_get_attr(PMPI_##Name##_f2c(*object), *keyval, &address, &flag);     \
+        *ierror = mpi_##name##_get_attr(PMPI_##Name##_f2c(*object), *keyval, &address, &flag,      \
+                                        ATTRIBUTE_FORTRAN);                                        \
         *found = flag != 0;                                                                        \
         if (*ierror == MPI_SUCCESS && flag)                                                        \
             *value = predefined(*keyval, address);                                                 \

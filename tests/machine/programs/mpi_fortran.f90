@@ -109,6 +109,44 @@ contains
     call MPI_Type_free(both, ierror)
   end subroutine
 
+  ! C finds the address of what Fortran has set; what C has set is an address for both.
+  subroutine attributes_in_c(comm, keyval)
+    use iso_c_binding
+    integer, intent(in) :: comm, keyval
+    integer(kind=MPI_ADDRESS_KIND), pointer :: number
+    integer(kind=MPI_ADDRESS_KIND) :: value
+    integer(c_int), target :: theirs
+    integer(c_int) :: flag
+    type(c_ptr) :: address
+    logical :: found
+    interface
+      type(c_ptr) function comm_in_c(number) bind(C, name='MPI_Comm_f2c')
+        import
+        integer(c_int), value :: number
+      end function
+      integer(c_int) function get(comm, keyval, address, flag) bind(C, name='MPI_Comm_get_attr')
+        import
+        type(c_ptr), value :: comm
+        integer(c_int), value :: keyval
+        type(c_ptr) :: address
+        integer(c_int) :: flag
+      end function
+      integer(c_int) function set(comm, keyval, address) bind(C, name='MPI_Comm_set_attr')
+        import
+        type(c_ptr), value :: comm, address
+        integer(c_int), value :: keyval
+      end function
+    end interface
+    call check(get(comm_in_c(comm), keyval, address, flag) == 0 .and. flag /= 0, 'an attribute in C')
+    call c_f_pointer(address, number)
+    call check(number == -77, 'an attribute of Fortran in C')
+    call check(set(comm_in_c(comm), keyval, c_loc(theirs)) == 0, 'an attribute set in C')
+    call MPI_Comm_get_attr(comm, keyval, value, found, ierror)
+    call check(found .and. value == transfer(c_loc(theirs), value), 'an attribute of C in Fortran')
+    call check(get(comm_in_c(comm), keyval, address, flag) == 0, 'an attribute of C in C')
+    call check(c_associated(address, c_loc(theirs)), 'an attribute of C in C')
+  end subroutine
+
   subroutine attributes()
     integer :: keyval, copy
     integer(kind=MPI_ADDRESS_KIND) :: extra, value
@@ -121,6 +159,8 @@ contains
     value = 0
     call MPI_Comm_get_attr(copy, keyval, value, found, ierror)
     call check(found .and. value == -77, 'an attribute of a duplicate')
+    call attributes_in_c(MPI_COMM_WORLD, keyval)
+    call attributes_in_c(copy, keyval)
     call MPI_Comm_free(copy, ierror)
     call MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, value, found, ierror)
     call check(found .and. value >= 32767, 'MPI_TAG_UB')

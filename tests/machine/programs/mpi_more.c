@@ -122,6 +122,11 @@ static void sessions(void)
         MPI_Info_free(&info);
         CHECK(flag && strcmp(level, "MPI_THREAD_MULTIPLE") == 0, "another level of threads");
         MPI_Session_init(MPI_INFO_NULL, MPI_ERRORS_ARE_FATAL, &other);
+        MPI_Session_get_info(other, &info);
+        length = sizeof(level);
+        MPI_Info_get_string(info, "thread_level", &length, level, &flag);
+        MPI_Info_free(&info);
+        CHECK(flag && strcmp(level, "MPI_THREAD_MULTIPLE") == 0, "another level than there is");
         session_use(one);
         session_use(other);
         MPI_Group group;

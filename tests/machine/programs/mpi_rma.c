@@ -114,6 +114,31 @@ static void halo(int count)
  */
 
 /* Read, add, write under the exclusive lock: nothing may be lost. */
+/* Rank 0 waits for the others' puts by nothing but locks of its own memory. */
+static void own_locks(void)
+{
+    int64_t *memory, done = 0, one = 1;
+    MPI_Win win;
+    MPI_Win_allocate((size + 1) * 8, 8, MPI_INFO_NULL, MPI_COMM_WORLD, &memory, &win);
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (rank != 0) {
+        MPI_Win_lock(MPI_LOCK_EXCLUSIVE, 0, 0, win);
+        MPI_Put(&one, 1, MPI_INT64_T, 0, rank, 1, MPI_INT64_T, win);
+        MPI_Win_unlock(0, win);
+    }
+    while (rank == 0 && done < size - 1) {
+        done = 0;
+        for (int i = 1; i < size; i++) {
+            int64_t value = 0;
+            MPI_Win_lock(MPI_LOCK_EXCLUSIVE, 0, 0, win);
+            MPI_Get(&value, 1, MPI_INT64_T, 0, i, 1, MPI_INT64_T, win);
+            MPI_Win_unlock(0, win);
+            done += value;
+        }
+    }
+    MPI_Win_free(&win);
+}
+
 static void locks(int count)
 {
     int64_t *memory, value, one = 1, before;
@@ -140,6 +165,7 @@ static void locks(int count)
           (long long)memory[0], (long long)memory[1]);
     MPI_Win_unlock(rank, win);
     MPI_Win_free(&win);
+    own_locks();
 }
 
 /* --- Accumulates against what they must come to --------------------------------------------------
@@ -268,6 +294,44 @@ static int class_of(int code)
     return class;
 }
 
+static void hint(MPI_Win win, const char *key, const char *wanted)
+{
+    char value[MPI_MAX_INFO_VAL] = "";
+    int flag, length = sizeof(value);
+    MPI_Info info;
+    MPI_Win_get_info(win, &info);
+    MPI_Info_get_string(info, key, &length, value, &flag);
+    CHECK(flag && strcmp(value, wanted) == 0, "the hint %s is \"%s\"", key, value);
+    MPI_Info_free(&info);
+}
+
+/* Hints have values before the program gives them any, and keep them while it sets others. */
+static void hints(MPI_Win win)
+{
+    MPI_Info info;
+    MPI_Info_create(&info);
+    MPI_Info_set(info, "accumulate_ops", "same_op");
+    MPI_Win_set_info(win, info);
+    MPI_Info_free(&info);
+    hint(win, "accumulate_ops", "same_op");
+    hint(win, "accumulate_ordering", "rar,raw,war,waw");
+    hint(win, "no_locks", "false");
+    hint(win, "same_size", "false");
+    hint(win, "same_disp_unit", "false");
+}
+
+/* An accumulate of a datatype without elements does nothing, and is right. */
+static void no_elements(MPI_Win win)
+{
+    MPI_Datatype none;
+    MPI_Type_contiguous(0, MPI_INT, &none);
+    MPI_Type_commit(&none);
+    MPI_Win_fence(0, win);
+    CHECK(MPI_Accumulate(NULL, 2, none, 0, 0, 1, none, MPI_SUM, win) == MPI_SUCCESS, "no elements");
+    MPI_Win_fence(MPI_MODE_NOSUCCEED, win);
+    MPI_Type_free(&none);
+}
+
 static void wrong(int count)
 {
     int64_t *memory, value = 0, *unit;
@@ -297,6 +361,8 @@ static void wrong(int count)
     CHECK(flag && *unit == 80, "the size");
     MPI_Win_get_attr(win, MPI_WIN_DISP_UNIT, &number, &flag);
     CHECK(flag && *number == 8, "the unit");
+    hints(win);
+    no_elements(win);
     MPI_Win_free(&win);
     CHECK(win == MPI_WIN_NULL, "the handle");
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
